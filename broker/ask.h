@@ -1,0 +1,23 @@
+/* ask.h: how the sub-commands talk to the running broker. */
+#ifndef SB_BROKER_ASK_H
+#define SB_BROKER_ASK_H
+
+#include "proto/channel.h"
+
+/* Connects to the broker of the directory (NULL: the default one). */
+sockbroker_status sb_ask_open(const char *dir, struct sb_client **client_out, struct sockbroker_error *error_out);
+
+/* The whole status, put together from its pages. */
+struct sb_status_report {
+    struct sb_broker_status broker;
+    struct sb_endpoint_status *endpoints;
+    size_t n_endpoints;
+    struct sb_session_status *sessions;
+    size_t n_sessions;
+};
+
+sockbroker_status sb_ask_status(struct sb_client *client, struct sb_status_report *report_out,
+                                struct sockbroker_error *error_out);
+void sb_status_report_deinit(struct sb_status_report *report);
+
+#endif

@@ -1,0 +1,248 @@
+#include "broker/broker.h"
+
+#include <string.h>
+#include <utlist.h>
+
+#include "broker/control.h"
+#include "broker/dispatch.h"
+#include "broker/endpoint.h"
+#include "broker/greeting.h"
+#include "broker/limits.h"
+#include "broker/log.h"
+#include "broker/notify.h"
+#include "broker/reload.h"
+#include "broker/session.h"
+#include "broker/waiter.h"
+#include "broker/watch.h"
+#include "proto/clock.h"
+#include "proto/error.h"
+#include "proto/secret.h"
+#include "proto/thread.h"
+#include "sockbroker/sockbroker.h"
+
+#define FREE_CALLS 256u    /* beyond one parked Next for each worker */
+#define CALLERS_SPARE 512u /* connected processes beyond one for each worker */
+
+/* ---- events ---- */
+
+static void on_control(uv_async_t *async)
+{
+    sb_control_serve(async->data);
+}
+
+/* Runs on nng's threads. */
+static void wake_control(void *arg)
+{
+    struct sb_broker *b = arg;
+
+    uv_async_send(&b->control_wake);
+}
+
+/* Stopping is over when nothing is on its way, or nobody is left to take it, or the time is up. */
+static bool has_stopped(const struct sb_broker *b)
+{
+    return !b->leases.n_conns || !b->n_sessions || sb_clock_ms() >= b->stop_at_ms;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct sb_broker *b = timer->data;
+
+    sb_watch_tick(b);
+    if (b->state == SB_BROKER_STOPPING && has_stopped(b))
+        uv_stop(&b->loop);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct sb_broker *b = handle->data;
+
+    sb_log(SB_LOG_NOTICE, "signal", "number=%d", number);
+    if (handle == &b->on_hup)
+        sb_broker_reload(b);
+    else
+        sb_broker_stop(b);
+}
+
+/* ---- stop and reload ---- */
+
+void sb_broker_stop(struct sb_broker *b)
+{
+    struct sb_endpoint *e;
+    struct sb_session *s, *tmp;
+
+    if (b->state == SB_BROKER_STOPPING) {
+        uv_stop(&b->loop);
+        return;
+    }
+    sb_notify_stopping();
+    b->state = SB_BROKER_STOPPING;
+    b->stop_at_ms = sb_clock_ms() + b->config.drain_ms;
+    DL_FOREACH(b->endpoints, e)
+        sb_endpoint_close_listeners(e);
+    sb_dispatch_note(b);
+    sb_dispatch_pump(b);
+    DL_FOREACH_SAFE(b->sessions, s, tmp)
+        sb_session_tell(s, false);
+    sb_log(SB_LOG_NOTICE, "stopping", "connections=%u workers=%u drain_ms=%u", b->leases.n_conns, b->n_sessions,
+           b->config.drain_ms);
+    if (has_stopped(b))
+        uv_stop(&b->loop);
+}
+
+/* What is read once at start keeps its value. */
+static void keep_fixed(const struct sb_broker *b, struct sb_config *fresh)
+{
+    if (strcmp(fresh->dir, b->config.dir) || fresh->dir_mode != b->config.dir_mode ||
+        fresh->max_sessions != b->config.max_sessions || fresh->max_connections != b->config.max_connections)
+        sb_log(SB_LOG_WARNING, "needs_restart", "keys=\"dir dir_mode max_sessions max_connections\"");
+    memcpy(fresh->dir, b->config.dir, sizeof(fresh->dir));
+    fresh->dir_mode = b->config.dir_mode;
+    fresh->max_sessions = b->config.max_sessions;
+    fresh->max_connections = b->config.max_connections;
+}
+
+void sb_broker_reload(struct sb_broker *b)
+{
+    struct sockbroker_error error;
+    struct sb_config fresh;
+
+    sb_notify_reloading();
+    sockbroker_status st = b->read_config(b->read_config_arg, &fresh, &error);
+    if (!st) {
+        keep_fixed(b, &fresh);
+        st = sb_reload_endpoints(b, &fresh, &error);
+    }
+    if (!st) {
+        sb_config_deinit(&b->config);
+        b->config = fresh;
+        sb_log_set_level(fresh.log_level);
+        sb_log(SB_LOG_NOTICE, "reloaded", "endpoints=%zu", fresh.n_endpoints);
+    } else {
+        sb_log(SB_LOG_ERROR, "reload_failed", "cause=\"%s\" effect=\"the old configuration stays\"", error.text);
+        sb_config_deinit(&fresh);
+    }
+    sb_dispatch_pump(b);
+    sb_notify_ready("serving");
+}
+
+/* ---- start ---- */
+
+static sockbroker_status open_server(struct sb_broker *b, struct sockbroker_error *error)
+{
+    struct sb_server_options options = {
+        .max_calls = b->max_sessions + FREE_CALLS,
+        .max_callers = b->max_sessions + CALLERS_SPARE,
+        .introduce_ms = b->config.attach_ms,
+        .messages_per_second = b->config.messages_per_second,
+        .wake = wake_control,
+        .arg = b,
+    };
+    char path[SB_PATH_MAX];
+    sockbroker_status st =
+        sb_server_open(sb_rundir_private_path(&b->rundir, SB_RUNDIR_CONTROL, path), &options, &b->server, error);
+
+    return st ? st : sb_rundir_publish(&b->rundir, SB_RUNDIR_CONTROL, error);
+}
+
+static void watch_signal(struct sb_broker *b, uv_signal_t *handle, int number)
+{
+    uv_signal_init(&b->loop, handle);
+    handle->data = b;
+    uv_signal_start(handle, on_signal, number);
+}
+
+static void start_events(struct sb_broker *b)
+{
+    uv_async_init(&b->loop, &b->control_wake, on_control);
+    b->control_wake.data = b;
+    uv_timer_init(&b->loop, &b->tick);
+    b->tick.data = b;
+    uv_timer_start(&b->tick, on_tick, SB_TICK_MS, SB_TICK_MS);
+    watch_signal(b, &b->on_term, SIGTERM);
+    watch_signal(b, &b->on_int, SIGINT);
+    watch_signal(b, &b->on_quit, SIGQUIT);
+    watch_signal(b, &b->on_hup, SIGHUP);
+}
+
+/* Lease ids begin where no earlier broker of this machine's uptime can have come: at the clock. */
+static uint64_t first_sequence(void)
+{
+    return sb_clock_ns() >> 10 & ((1ull << 43) - 1);
+}
+
+static sockbroker_status start(struct sb_broker *b, struct sockbroker_error *error)
+{
+    char dir[SB_RUNDIR_MAX];
+    sockbroker_status st = sb_channel_prepare(error);
+
+    if (!st)
+        st = sb_limits_set(b, error);
+    if (!st)
+        st = sb_rundir_find(b->config.dir, dir, error);
+    if (!st)
+        st = sb_rundir_open(dir, b->config.dir_mode, &b->rundir, error);
+    if (!st)
+        st = sb_reload_endpoints(b, &b->config, error);
+    if (!st)
+        st = sb_greeter_open(b, &b->greeter, error);
+    return st ? st : open_server(b, error);
+}
+
+/* ---- end ---- */
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void end_sessions(struct sb_broker *b)
+{
+    struct sb_session *s, *tmp;
+
+    DL_FOREACH_SAFE(b->sessions, s, tmp)
+        sb_session_end(s, "the broker stops");
+}
+
+static void finish(struct sb_broker *b)
+{
+    struct sb_endpoint *e, *tmp;
+
+    sb_waiters_end(b);
+    end_sessions(b);
+    sb_server_close(b->server);
+    sb_greeter_close(b->greeter);
+    DL_FOREACH_SAFE(b->endpoints, e, tmp) {
+        DL_DELETE(b->endpoints, e);
+        sb_endpoint_destroy(e);
+    }
+    sb_rundir_close(&b->rundir);
+    uv_walk(&b->loop, close_handle, NULL);
+    uv_run(&b->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&b->loop);
+    sb_leases_deinit(&b->leases);
+}
+
+sockbroker_status sb_broker_run(struct sb_broker *b, struct sockbroker_error *error_out)
+{
+    static const struct sb_rundir no_dir = SB_RUNDIR_NONE;
+
+    b->rundir = no_dir;
+    b->started_ms = sb_clock_ms();
+    sb_leases_init(&b->leases, first_sequence());
+    if (uv_loop_init(&b->loop))
+        return sb_error_set(error_out, SOCKBROKER_SYSTEM, 0, "the event loop could not be made; check the descriptor limit");
+    start_events(b);
+    sockbroker_status st = start(b, error_out);
+    if (!st) {
+        sb_log(SB_LOG_NOTICE, "ready", "dir=%s pid=%u version=%s max_connections=%u max_workers=%u", b->rundir.dir,
+               sb_process_id(), sockbroker_version(), b->max_connections, b->max_sessions);
+        sb_notify_ready("serving");
+        uv_run(&b->loop, UV_RUN_DEFAULT);
+        sb_log(SB_LOG_NOTICE, "stopped", "connections_left=%u", b->leases.n_conns);
+    }
+    finish(b);
+    return st;
+}

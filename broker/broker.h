@@ -1,0 +1,67 @@
+/* broker.h: the broker itself: one loop thread that owns everything below.
+ *
+ * Who calls whom: events come from listener.c (a connection waits), session.c (a worker reported, or died), control.c and
+ * greeting.c (a worker attaches, parks, leaves; the command line asks) and watch.c (time has passed). Each changes its
+ * own objects and ends with sb_dispatch_pump(), the only place where waiting connections meet free workers.
+ */
+#ifndef SB_BROKER_BROKER_H
+#define SB_BROKER_BROKER_H
+
+#include <uv.h>
+
+#include "broker/config.h"
+#include "broker/conn.h"
+#include "proto/channel.h"
+#include "proto/rundir.h"
+
+struct sb_endpoint;
+struct sb_session;
+struct sb_greeter;
+struct sb_waiter;
+
+enum sb_broker_state {
+    SB_BROKER_SERVING,
+    SB_BROKER_STOPPING, /* no new connections; leases end, then the loop does */
+};
+
+struct sb_broker {
+    uv_loop_t loop;
+    struct sb_config config;
+    const char *config_path; /* NULL: everything came from the command line */
+    sockbroker_status (*read_config)(void *arg, struct sb_config *config_out, struct sockbroker_error *error_out);
+    void *read_config_arg;
+    enum sb_broker_state state;
+    struct sb_rundir rundir;
+    struct sb_server *server;
+    struct sb_greeter *greeter;
+    struct sb_lease_table leases;
+    struct sb_endpoint *endpoints;         /* list, in the order of the configuration */
+    struct sb_session *sessions_by_id;     /* uthash */
+    struct sb_session *sessions_by_name;   /* uthash: the living one of each name */
+    struct sb_session *sessions;           /* list, in the order they attached */
+    uint32_t n_sessions;
+    struct sb_waiter *waiters; /* callers that wait for a drain to end */
+    uint32_t max_connections;
+    uint32_t max_sessions;
+    uint64_t started_ms;
+    uint64_t stop_at_ms;
+    uint64_t bad_messages;
+    uint64_t busy_refusals;
+    uint64_t listener_repairs;
+    bool pump_needed;
+
+    uv_async_t control_wake;
+    uv_timer_t tick;
+    uv_signal_t on_term, on_int, on_quit, on_hup;
+};
+
+/* Runs until told to stop. config moves in. OK; or what kept it from starting, with error. */
+sockbroker_status sb_broker_run(struct sb_broker *b, struct sockbroker_error *error_out);
+
+/* SIGTERM: no new connections, drain, stop. A second call stops at once. */
+void sb_broker_stop(struct sb_broker *b);
+
+/* SIGHUP. On any error the old configuration stays. */
+void sb_broker_reload(struct sb_broker *b);
+
+#endif

@@ -1,0 +1,28 @@
+/* command.h: the sub-commands of `sockbroker`.
+ *
+ * Each gets argv with its own name at argv[0] and answers with an exit code. Results go to stdout, everything else to stderr.
+ */
+#ifndef SB_BROKER_COMMAND_H
+#define SB_BROKER_COMMAND_H
+
+#include "sockbroker/status.h"
+
+enum {
+    SB_EXIT_OK = 0,
+    SB_EXIT_FAILED = 1,
+    SB_EXIT_USAGE = 2, /* wrong usage or configuration */
+    SB_EXIT_NO_BROKER = 3,
+};
+
+int sb_command_serve(int argc, char **argv);
+int sb_command_status(int argc, char **argv);
+int sb_command_drain(int argc, char **argv);
+int sb_command_check(int argc, char **argv);
+
+/* Prints "sockbroker COMMAND: text" to stderr and gives the exit code for the error's status. */
+int sb_command_fail(const char *command, const struct sockbroker_error *error);
+
+/* "sockbroker COMMAND: ...; see sockbroker COMMAND --help". Returns SB_EXIT_USAGE. */
+int sb_command_misuse(const char *command, const char *format, ...);
+
+#endif

@@ -1,0 +1,67 @@
+#include <stdio.h>
+
+#include "broker/broker.h"
+#include "broker/command.h"
+#include "broker/log.h"
+#include "broker/serve_options.h"
+
+static const char serve_help[] =
+    "usage: sockbroker serve [--config FILE] [--endpoint NAME=ADDRESS[+ADDRESS][,KEY=VALUE...]]... [--dir DIR]\n"
+    "                        [--set KEY=VALUE]...\n\n"
+    "  --config FILE     read endpoints and settings; SIGHUP reads it again\n"
+    "  --endpoint TEXT   an endpoint, for example web=[::]:8080,policy=least-connections,allow=10.0.0.0/8+::1/128\n"
+    "  --dir DIR         runtime directory; default $SOCKBROKER_DIR, /run/sockbroker (root), $XDG_RUNTIME_DIR/sockbroker\n"
+    "  --set KEY=VALUE   a setting of the whole broker, for example drain_ms=10000 or log_level=debug\n\n"
+    "SIGTERM, SIGINT and SIGQUIT: accept nothing new, wait for what is on its way, stop; a second one stops at once.\n";
+
+static const char check_help[] =
+    "usage: sockbroker check [--config FILE] [--endpoint NAME=ADDRESS[,KEY=VALUE...]]... [--dir DIR] [--set KEY=VALUE]...\n\n"
+    "Reads and judges a configuration. Binds nothing and touches no running broker.\n";
+
+static sockbroker_status read_again(void *arg, struct sb_config *config_out, struct sockbroker_error *error_out)
+{
+    return sb_serve_options_load(arg, config_out, error_out);
+}
+
+int sb_command_serve(int argc, char **argv)
+{
+    static struct sb_broker broker; /* zeroed */
+    struct sb_serve_options options;
+    struct sockbroker_error error;
+
+    if (!sb_serve_options_read("serve", argc, argv, &options))
+        return SB_EXIT_USAGE;
+    if (options.help) {
+        fputs(serve_help, stdout);
+        return SB_EXIT_OK;
+    }
+    sockbroker_status st = sb_serve_options_load(&options, &broker.config, &error);
+    if (!st) {
+        sb_log_open(broker.config.log_level);
+        broker.read_config = read_again;
+        broker.read_config_arg = &options;
+        st = sb_broker_run(&broker, &error);
+        sb_log_close();
+    }
+    sb_config_deinit(&broker.config);
+    return st ? sb_command_fail("serve", &error) : SB_EXIT_OK;
+}
+
+int sb_command_check(int argc, char **argv)
+{
+    struct sb_serve_options options;
+    struct sb_config config;
+    struct sockbroker_error error;
+
+    if (!sb_serve_options_read("check", argc, argv, &options))
+        return SB_EXIT_USAGE;
+    if (options.help) {
+        fputs(check_help, stdout);
+        return SB_EXIT_OK;
+    }
+    sockbroker_status st = sb_serve_options_load(&options, &config, &error);
+    if (!st)
+        printf("good: %zu endpoint%s\n", config.n_endpoints, config.n_endpoints == 1 ? "" : "s");
+    sb_config_deinit(&config);
+    return st ? sb_command_fail("check", &error) : SB_EXIT_OK;
+}

@@ -1,0 +1,147 @@
+/* config.h: what the operator asked for, checked.
+ *
+ * The file and the command line say the same things: both go through sb_config_set_global() and sb_config_set_endpoint()
+ * with the same keys, listed once in config_keys.c. Reading binds nothing and touches no running socket.
+ */
+#ifndef SB_BROKER_CONFIG_H
+#define SB_BROKER_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/wire.h"
+#include "sockbroker/addr.h"
+
+enum sb_family_choice {
+    SB_FAMILY_DUAL = 1, /* [::] takes both families; any other address is its own family */
+    SB_FAMILY_SPLIT,    /* one socket for each family behind one name */
+    SB_FAMILY_IPV4,
+    SB_FAMILY_IPV6, /* IPV6_V6ONLY = 1 */
+};
+
+enum sb_mode {
+    SB_MODE_HANDOFF = 1,
+};
+
+enum sb_policy {
+    SB_POLICY_ROUND_ROBIN = 1,
+    SB_POLICY_LEAST_CONNECTIONS,
+    SB_POLICY_LEAST_PENDING,
+    SB_POLICY_SOURCE_HASH,
+};
+
+enum sb_overload {
+    SB_OVERLOAD_HOLD = 1, /* leave them in the kernel's queue */
+    SB_OVERLOAD_REFUSE,   /* take and reset them */
+};
+
+/* The numbers of syslog(3). */
+enum sb_log_level {
+    SB_LOG_ERROR = 3,
+    SB_LOG_WARNING = 4,
+    SB_LOG_NOTICE = 5,
+    SB_LOG_INFO = 6,
+    SB_LOG_DEBUG = 7,
+};
+
+#define SB_ENDPOINTS_MAX 1024u   /* in one configuration */
+#define SB_LIST_ITEMS_MAX 4096u /* in one list of ids or prefixes: each is looked at in turn */
+
+/* A list of uids or gids that may attach. Empty uid and gid lists: the broker's own uid, and root. */
+struct sb_id_list {
+    uint32_t *ids;
+    size_t n;
+};
+
+struct sb_prefix_list {
+    struct sockbroker_prefix *prefixes;
+    size_t n;
+};
+
+struct sb_endpoint_config {
+    char name[SOCKBROKER_NAME_MAX + 1];
+    struct sockbroker_addr addresses[SB_ADDRESSES_PER_ENDPOINT_MAX]; /* as written; "[::]:80" is IPv6 also when dual */
+    size_t n_addresses;
+    enum sb_family_choice family; /* default dual */
+    enum sb_mode mode;            /* default handoff */
+    enum sb_policy policy;        /* default round-robin */
+    enum sb_carrier carrier;      /* default direct */
+    uint32_t window;              /* 1..1024, default 16: unacked leases for each worker */
+    uint32_t backlog;             /* 1..65535, default 4096: length of the kernel's queue */
+    bool blocking;                /* default true: sockets are handed over in blocking mode */
+    enum sb_overload overload;    /* default hold */
+    uint32_t hold_ms;             /* 0..3600000, default 30000: how long without any worker before overload acts */
+    uint32_t hold_max;            /* 0..100000, default 1024: most connections held in the broker */
+    uint32_t withdraw_after_ms;   /* 10..3600000, default 1000: unread that long, a connection goes to another worker */
+    uint32_t ack_timeout_ms;      /* 100..3600000, default 10000: taken and not acked that long, the worker is drained,
+                                     and killed after as long again (see kill_stuck) */
+    bool kill_stuck;              /* default true */
+    struct sb_id_list allow_uid;
+    struct sb_id_list allow_gid;
+    struct sb_prefix_list allow; /* clients; empty: everybody who is not denied */
+    struct sb_prefix_list deny;  /* clients; looked at first */
+};
+
+struct sb_config {
+    char dir[256];         /* runtime directory; "" = the system's default */
+    uint32_t dir_mode;     /* 0700, 0710, 0750, 0711, 0755; default 0700 */
+    uint32_t drain_ms;     /* 0..3600000, default 30000: how long SIGTERM waits for leases to end */
+    uint32_t attach_ms;    /* 100..60000, default 5000: a caller that has not attached by then is dropped */
+    uint32_t heartbeat_ms; /* 100..3600000, default 5000: a worker silent for three of these gets nothing new */
+    uint32_t max_sessions; /* 1..100000, default 4096 */
+    uint32_t max_sessions_per_uid; /* 1..100000, default 4096; root and the broker's own uid are not limited */
+    uint32_t max_connections; /* 0..10000000; 0 (default) = from the descriptor limit; most connections held at once */
+    uint32_t messages_per_second; /* 10..1000000, default 1000: control messages of one caller; more are delayed/refused */
+    enum sb_log_level log_level;  /* default info */
+    struct sb_endpoint_config *endpoints;
+    size_t n_endpoints;
+};
+
+/* All defaults, no endpoint. */
+void sb_config_init(struct sb_config *config);
+void sb_config_deinit(struct sb_config *config);
+
+/* Reads a file (syntax: libconfuse; keys as above, `endpoint NAME { ... }` blocks) on top of `config`.
+ * OK; INVALID with "FILE:LINE: ..." in error; NOT_FOUND, PERMISSION, NO_MEMORY, SYSTEM. On failure `config` may hold a part:
+ * deinit it. A directory, a fifo, a file of more than 1 MiB or one with a missing last brace is INVALID. Nothing is
+ * included or expanded: no include(), no ${VARIABLE}, no ~. For one thread at a time (libconfuse has global state). */
+sockbroker_status sb_config_read_file(struct sb_config *config, const char *path, struct sockbroker_error *error_out);
+
+/* "web=[::]:8080+192.0.2.1:80,policy=least-connections,allow=10.0.0.0/8+::1/128" from the command line. Replaces an
+ * endpoint of the same name that came from the file. */
+sockbroker_status sb_config_add_endpoint(struct sb_config *config, const char *text, struct sockbroker_error *error_out);
+
+/* One key. values are the items of a list; a scalar has exactly one. OK, INVALID, NO_MEMORY. The error text begins with the key. */
+sockbroker_status sb_config_set_global(struct sb_config *config, const char *key, const char *const *values, size_t n_values,
+                                       struct sockbroker_error *error_out);
+sockbroker_status sb_config_set_endpoint(struct sb_endpoint_config *endpoint, const char *key, const char *const *values,
+                                         size_t n_values, struct sockbroker_error *error_out);
+
+/* Rules between keys and endpoints: at least one endpoint, each with an address; names unique; the same address and port
+ * not twice (a wildcard takes every address of its family, a dual or split one of both families); an IPv4 address with
+ * family=ipv6 and the reverse, a mapped address anywhere, and addresses no listener can have (multicast, link-local
+ * without a zone, ...) are refused with what to write instead. */
+sockbroker_status sb_config_check(const struct sb_config *config, struct sockbroker_error *error_out);
+
+const struct sb_endpoint_config *sb_config_find(const struct sb_config *config, const char *name);
+
+/* All defaults, no name, no address. */
+void sb_endpoint_config_init(struct sb_endpoint_config *endpoint);
+
+/* A copy that shares nothing. OK, NO_MEMORY. */
+sockbroker_status sb_endpoint_config_copy(const struct sb_endpoint_config *from, struct sb_endpoint_config *to_out);
+void sb_endpoint_config_deinit(struct sb_endpoint_config *endpoint);
+
+/* Do both ask for the same listening sockets (addresses, family, backlog aside)? Everything else can change in place. */
+bool sb_endpoint_config_same_sockets(const struct sb_endpoint_config *a, const struct sb_endpoint_config *b);
+
+/* The words used in files and in status: "dual", "handoff", "least-connections", "direct", "hold", "info". */
+const char *sb_family_choice_name(enum sb_family_choice family);
+const char *sb_mode_name(enum sb_mode mode);
+const char *sb_policy_name(enum sb_policy policy);
+const char *sb_carrier_name(enum sb_carrier carrier);
+const char *sb_overload_name(enum sb_overload overload);
+const char *sb_log_level_name(enum sb_log_level level);
+
+#endif

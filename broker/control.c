@@ -1,0 +1,133 @@
+#include "broker/control.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/attach.h"
+#include "broker/dispatch.h"
+#include "broker/process.h"
+#include "broker/session.h"
+#include "broker/status.h"
+#include "broker/waiter.h"
+#include "proto/secret.h"
+
+#define REQUESTS_MAX 64 /* before connections get their turn */
+
+void sb_control_fail(struct sb_call *call, sockbroker_status status, const char *text)
+{
+    struct sb_reply reply = { .kind = SB_REPLY_FAILURE };
+
+    reply.as.failure.status = status;
+    snprintf(reply.as.failure.text, sizeof(reply.as.failure.text), "%s", text);
+    sb_call_reply(call, &reply);
+}
+
+/* The session that the key opens, or NULL and the call is answered. */
+static struct sb_session *unlock(struct sb_broker *b, const struct sb_session_key *key, struct sb_call *call)
+{
+    struct sb_session *s = sb_session_find(b, key->id);
+
+    if (!s) {
+        sb_control_fail(call, SOCKBROKER_NOT_FOUND, "no such session here; attach again");
+        return NULL;
+    }
+    if (!sb_secret_equal(key->secret, s->key.secret, SB_SECRET_LEN) || sb_call_uid(call) != s->peer.uid) {
+        b->bad_messages++;
+        sb_control_fail(call, SOCKBROKER_REFUSED, "the session belongs to another worker");
+        return NULL;
+    }
+    return s;
+}
+
+static void next(struct sb_broker *b, const struct sb_session_key *key, struct sb_call *call)
+{
+    struct sb_session *s = unlock(b, key, call);
+
+    if (s)
+        sb_session_park(s, call);
+}
+
+static void settle(struct sb_broker *b, const struct sb_settle *settle, struct sb_call *call)
+{
+    struct sb_session *s = unlock(b, &settle->session, call);
+    struct sb_reply reply = { .kind = SB_REPLY_SETTLED };
+
+    if (!s)
+        return;
+    reply.as.settled.n_kept = settle->n_results;
+    for (uint32_t i = 0; i < settle->n_results; i++)
+        reply.as.settled.kept[i] = sb_session_settle(s, &settle->results[i]);
+    sb_session_refresh(s);
+    sb_call_reply(call, &reply);
+    sb_waiters_check(b);
+}
+
+static void detach(struct sb_broker *b, const struct sb_session_key *key, struct sb_call *call)
+{
+    struct sb_session *s = unlock(b, key, call);
+    struct sb_reply reply = { .kind = SB_REPLY_DONE };
+
+    if (!s)
+        return;
+    sb_session_end(s, "detached");
+    reply.as.done_count = 1;
+    sb_call_reply(call, &reply);
+}
+
+static void status(struct sb_broker *b, const struct sb_status_request *request, struct sb_call *call)
+{
+    struct sb_reply reply = { .kind = SB_REPLY_STATUS };
+
+    sb_status_fill(b, request, &reply.as.status);
+    sb_call_reply(call, &reply);
+}
+
+static void drain(struct sb_broker *b, const struct sb_drain *drain, struct sb_call *call)
+{
+    if (sb_process_is_own_user(sb_call_uid(call)))
+        sb_waiter_drain(b, drain, call);
+    else
+        sb_control_fail(call, SOCKBROKER_REFUSED, "only the broker's own user and root may drain workers");
+}
+
+static void serve(struct sb_broker *b, const struct sb_request *request, struct sb_call *call)
+{
+    switch (request->kind) {
+    case SB_REQUEST_ATTACH:
+        sb_attach(b, &request->as.attach, call);
+        break;
+    case SB_REQUEST_NEXT:
+        next(b, &request->as.next, call);
+        break;
+    case SB_REQUEST_SETTLE:
+        settle(b, &request->as.settle, call);
+        break;
+    case SB_REQUEST_DETACH:
+        detach(b, &request->as.detach, call);
+        break;
+    case SB_REQUEST_STATUS:
+        status(b, &request->as.status, call);
+        break;
+    case SB_REQUEST_DRAIN:
+        drain(b, &request->as.drain, call);
+        break;
+    }
+}
+
+void sb_control_serve(struct sb_broker *b)
+{
+    struct sb_request *request = malloc(sizeof(*request));
+    struct sb_call *call;
+    unsigned n = 0;
+
+    if (!request)
+        return; /* the tick tries again */
+    while (n < REQUESTS_MAX && sb_server_take(b->server, &call, request)) {
+        serve(b, request, call);
+        n++;
+    }
+    free(request);
+    if (n == REQUESTS_MAX)
+        uv_async_send(&b->control_wake);
+    sb_dispatch_pump(b);
+}

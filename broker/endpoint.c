@@ -1,0 +1,335 @@
+#include "broker/endpoint.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "broker/dispatch.h"
+#include "broker/listener.h"
+#include "broker/log.h"
+#include "broker/process.h"
+#include "client-lib/listen.h"
+#include "proto/clock.h"
+#include "proto/error.h"
+#include "proto/socket.h"
+
+#define PORT_TRIES 16 /* for port 0 on several sockets: the first one's port may be taken on another */
+
+/* ---- which sockets an endpoint asks for ---- */
+
+struct plan {
+    struct sb_listen_request requests[2 * SB_ADDRESSES_PER_ENDPOINT_MAX];
+    size_t n;
+};
+
+static bool is_unspecified(const struct sockbroker_addr *a)
+{
+    return sockbroker_addr_classify(a) == SOCKBROKER_CLASS_UNSPECIFIED;
+}
+
+static void plan_add(struct plan *p, const struct sockbroker_addr *addr, bool dual, uint32_t backlog)
+{
+    p->requests[p->n++] = (struct sb_listen_request){ *addr, dual, backlog };
+}
+
+/* split: [::] means both families here too, each with its own socket. */
+static void plan_split(struct plan *p, const struct sockbroker_addr *addr, uint32_t backlog)
+{
+    struct sockbroker_addr ipv4;
+
+    plan_add(p, addr, false, backlog);
+    if (addr->family != SOCKBROKER_IPV6 || !is_unspecified(addr))
+        return;
+    sockbroker_addr_parse_ip("0.0.0.0", &ipv4, NULL);
+    ipv4.port = addr->port;
+    plan_add(p, &ipv4, false, backlog);
+}
+
+static void make_plan(const struct sb_endpoint_config *c, struct plan *p)
+{
+    p->n = 0;
+    for (size_t i = 0; i < c->n_addresses; i++) {
+        const struct sockbroker_addr *a = &c->addresses[i];
+
+        if (c->family == SB_FAMILY_SPLIT)
+            plan_split(p, a, c->backlog);
+        else
+            plan_add(p, a, c->family == SB_FAMILY_DUAL && a->family == SOCKBROKER_IPV6 && is_unspecified(a), c->backlog);
+    }
+}
+
+/* ---- opening them: all or none ---- */
+
+struct opened {
+    sockbroker_socket sock;
+    struct sockbroker_addr addr;
+    bool dual;
+};
+
+static void close_opened(struct opened *o, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sb_socket_close(&o[i].sock);
+}
+
+static void note_no_ipv6(const char *name)
+{
+    sb_log(SB_LOG_WARNING, "no_ipv6", "endpoint=%s cause=\"this kernel has no IPv6\" effect=\"serving IPv4 only\"", name);
+}
+
+/* IPv6 switched off is no reason to keep IPv4 clients waiting: an IPv6 address that is not there then is left out, as long
+ * as something remains. */
+static bool may_leave_out(const struct sb_listen_request *r, sockbroker_status st, size_t n_others)
+{
+    return n_others > 0 && r->addr.family == SOCKBROKER_IPV6 &&
+           (st == SOCKBROKER_ADDRESS_NOT_AVAILABLE || st == SOCKBROKER_UNSUPPORTED) && !sb_listen_has_ipv6_address();
+}
+
+static sockbroker_status open_planned(const char *name, const struct plan *p, uint16_t port, struct opened *o, size_t *n_out,
+                                      struct sockbroker_error *error)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n; i++) {
+        struct sb_listen_request r = p->requests[i];
+        enum sb_listen_note note;
+
+        if (!r.addr.port)
+            r.addr.port = port;
+        o[n].sock = SOCKBROKER_SOCKET_NONE;
+        sockbroker_status st = sb_listen_open(&r, &o[n].sock, &o[n].addr, &note, error);
+        if (st && may_leave_out(&r, st, p->n - 1)) {
+            sb_log(SB_LOG_WARNING, "address_left_out", "endpoint=%s cause=\"%s\"", name, error->text);
+            continue;
+        }
+        if (st) {
+            close_opened(o, n);
+            return st;
+        }
+        if (note == SB_LISTEN_NO_IPV6)
+            note_no_ipv6(name);
+        o[n].dual = r.dual && note == SB_LISTEN_AS_ASKED;
+        if (!port)
+            port = o[n].addr.port;
+        n++;
+    }
+    *n_out = n;
+    return n ? SOCKBROKER_OK : error->status;
+}
+
+static bool asks_for_any_port(const struct plan *p)
+{
+    return p->n > 1 && p->requests[0].addr.port == 0;
+}
+
+static sockbroker_status open_all(const struct sb_endpoint_config *c, struct opened *o, size_t *n_out,
+                                  struct sockbroker_error *error)
+{
+    struct sockbroker_error local;
+    struct plan p;
+    sockbroker_status st;
+
+    make_plan(c, &p);
+    for (unsigned i = 0;; i++) {
+        st = open_planned(c->name, &p, 0, o, n_out, &local);
+        if (st != SOCKBROKER_ADDRESS_IN_USE || !asks_for_any_port(&p) || i == PORT_TRIES)
+            break;
+    }
+    if (st)
+        sb_error_set(error, st, local.os_code, "endpoint %s: %s", c->name, local.text);
+    return st;
+}
+
+/* Listeners for sockets that were opened; on failure none is kept. */
+static sockbroker_status make_listeners(struct sb_endpoint *e, struct opened *o, size_t n, struct sb_listener **list_out)
+{
+    struct sb_listener *list = NULL;
+    struct sb_listener *l, *tmp;
+    sockbroker_status st = SOCKBROKER_OK;
+
+    for (size_t i = 0; i < n && !st; i++) {
+        st = sb_listener_create(e, &o[i].sock, &o[i].addr, o[i].dual, &l);
+        if (!st)
+            DL_APPEND(list, l);
+    }
+    if (st) {
+        close_opened(o, n);
+        DL_FOREACH_SAFE(list, l, tmp)
+            sb_listener_close(l, 0);
+        return st;
+    }
+    *list_out = list;
+    return SOCKBROKER_OK;
+}
+
+static sockbroker_status open_listeners(struct sb_endpoint *e, const struct sb_endpoint_config *c, struct sb_listener **list_out,
+                                        struct sockbroker_error *error)
+{
+    struct opened opened[2 * SB_ADDRESSES_PER_ENDPOINT_MAX];
+    size_t n = 0;
+    sockbroker_status st = open_all(c, opened, &n, error);
+
+    if (st)
+        return st;
+    st = make_listeners(e, opened, n, list_out);
+    return st ? sb_error_set(error, st, 0, "endpoint %s: %s", c->name, sockbroker_status_text(st)) : SOCKBROKER_OK;
+}
+
+/* ---- life ---- */
+
+sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint_config *config,
+                                   struct sb_endpoint **endpoint_out, struct sockbroker_error *error_out)
+{
+    struct sb_endpoint *e = calloc(1, sizeof(*e));
+
+    if (!e)
+        return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "endpoint %s: out of memory", config->name);
+    e->broker = b;
+    sb_selector_init(&e->selector, config->policy);
+    sockbroker_status st = sb_endpoint_config_copy(config, &e->config);
+    if (!st)
+        st = open_listeners(e, config, &e->listeners, error_out);
+    if (st) {
+        sb_endpoint_config_deinit(&e->config);
+        free(e);
+        return st;
+    }
+    *endpoint_out = e;
+    return SOCKBROKER_OK;
+}
+
+void sb_endpoint_close_listeners(struct sb_endpoint *e)
+{
+    struct sb_listener *l, *tmp;
+
+    DL_FOREACH_SAFE(e->listeners, l, tmp) {
+        DL_DELETE(e->listeners, l);
+        sb_listener_close(l, e->config.backlog);
+    }
+    e->state = SB_ENDPOINT_CLOSING;
+    e->closing_ms = sb_clock_ms();
+}
+
+void sb_endpoint_destroy(struct sb_endpoint *e)
+{
+    if (e->state == SB_ENDPOINT_LISTENING)
+        sb_endpoint_close_listeners(e);
+    while (e->held)
+        sb_dispatch_refuse(e->held);
+    sb_selector_deinit(&e->selector);
+    sb_endpoint_config_deinit(&e->config);
+    free(e);
+}
+
+/* The same port cannot be bound twice: sockets whose address stays are kept as they are, so this is for changed ones. */
+static sockbroker_status replace_listeners(struct sb_endpoint *e, const struct sb_endpoint_config *c,
+                                           struct sockbroker_error *error)
+{
+    struct sb_listener *fresh = NULL;
+    sockbroker_status st = open_listeners(e, c, &fresh, error);
+
+    if (st)
+        return st;
+    sb_endpoint_close_listeners(e);
+    e->listeners = fresh;
+    e->state = SB_ENDPOINT_LISTENING;
+    return SOCKBROKER_OK;
+}
+
+static void apply_backlog(struct sb_endpoint *e)
+{
+    struct sb_listener *l;
+
+    DL_FOREACH(e->listeners, l)
+        sb_listen_again(l->sock, e->config.backlog);
+}
+
+sockbroker_status sb_endpoint_change(struct sb_endpoint *e, const struct sb_endpoint_config *config,
+                                     struct sockbroker_error *error_out)
+{
+    struct sb_endpoint_config copy;
+    sockbroker_status st = sb_endpoint_config_copy(config, &copy);
+
+    if (st)
+        return sb_error_set(error_out, st, 0, "endpoint %s: out of memory", config->name);
+    if (!sb_endpoint_config_same_sockets(&e->config, config))
+        st = replace_listeners(e, config, error_out);
+    if (st) {
+        sb_endpoint_config_deinit(&copy);
+        return st;
+    }
+    bool backlog_changed = e->config.backlog != copy.backlog;
+    sb_endpoint_config_deinit(&e->config);
+    e->config = copy;
+    if (backlog_changed)
+        apply_backlog(e);
+    sb_dispatch_note(e->broker);
+    return SOCKBROKER_OK;
+}
+
+struct sb_endpoint *sb_endpoint_find(struct sb_broker *b, const char *name)
+{
+    struct sb_endpoint *e;
+
+    DL_FOREACH(b->endpoints, e) {
+        if (e->state == SB_ENDPOINT_LISTENING && !strcmp(e->config.name, name))
+            return e;
+    }
+    return NULL;
+}
+
+/* ---- what it admits ---- */
+
+bool sb_endpoint_has_room(const struct sb_endpoint *e)
+{
+    if (e->state != SB_ENDPOINT_LISTENING || e->broker->leases.n_conns >= e->broker->max_connections)
+        return false;
+    if (sb_selector_has_any(&e->selector) || e->config.overload == SB_OVERLOAD_REFUSE)
+        return true;
+    return !e->n_ready && e->counters.held < e->config.hold_max;
+}
+
+static bool is_in(const struct sb_prefix_list *list, const struct sockbroker_addr *addr)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (sockbroker_prefix_match(&list->prefixes[i], addr))
+            return true;
+    }
+    return false;
+}
+
+bool sb_endpoint_admits_client(const struct sb_endpoint *e, const struct sockbroker_addr *addr)
+{
+    if (is_in(&e->config.deny, addr))
+        return false;
+    return !e->config.allow.n || is_in(&e->config.allow, addr);
+}
+
+static bool is_listed(const struct sb_id_list *list, uint32_t id)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+bool sb_endpoint_admits_worker(const struct sb_endpoint *e, uint32_t uid, uint32_t gid)
+{
+    if (!e->config.allow_uid.n && !e->config.allow_gid.n)
+        return sb_process_is_own_user(uid);
+    return is_listed(&e->config.allow_uid, uid) || is_listed(&e->config.allow_gid, gid);
+}
+
+const char *sb_endpoint_state_name(const struct sb_endpoint *e)
+{
+    const struct sb_listener *l;
+
+    if (e->state == SB_ENDPOINT_CLOSING)
+        return "closing";
+    DL_FOREACH(e->listeners, l) {
+        if (l->resume_at_ms)
+            return "paused";
+    }
+    return e->n_ready ? "listening" : "no-worker";
+}

@@ -1,0 +1,59 @@
+/* endpoint.h: a named place where the broker listens; its queue of connections that wait for a worker; its workers.
+ */
+#ifndef SB_BROKER_ENDPOINT_H
+#define SB_BROKER_ENDPOINT_H
+
+#include "broker/broker.h"
+#include "broker/selector.h"
+
+struct sb_listener;
+
+enum sb_endpoint_state {
+    SB_ENDPOINT_LISTENING,
+    SB_ENDPOINT_CLOSING, /* removed by a reload: nothing new; what it holds is still handed over, then it goes */
+};
+
+struct sb_endpoint {
+    struct sb_broker *broker;
+    struct sb_endpoint_config config;
+    enum sb_endpoint_state state;
+    struct sb_listener *listeners; /* list */
+    struct sb_selector selector;
+    uint32_t n_ready; /* workers that could take something, now or when their window opens */
+    struct sb_conn *held; /* the oldest first */
+    uint32_t n_conns;     /* held and leased */
+    uint64_t closing_ms;  /* since when it is CLOSING */
+    struct sb_endpoint_counters counters;
+    struct sb_endpoint *prev, *next;
+};
+
+/* Opens all its listening sockets or none; the same port everywhere for port 0. config is copied. */
+sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint_config *config,
+                                   struct sb_endpoint **endpoint_out, struct sockbroker_error *error_out);
+
+/* Takes over a changed configuration; listening sockets are replaced only when they have to be, new ones first. */
+sockbroker_status sb_endpoint_change(struct sb_endpoint *e, const struct sb_endpoint_config *config,
+                                     struct sockbroker_error *error_out);
+
+/* Takes what the kernel has queued, then stops listening. */
+void sb_endpoint_close_listeners(struct sb_endpoint *e);
+
+/* Frees an endpoint without workers and leases; connections that still wait are reset and counted. */
+void sb_endpoint_destroy(struct sb_endpoint *e);
+
+/* The one that listens; one that is CLOSING has given its name up. */
+struct sb_endpoint *sb_endpoint_find(struct sb_broker *b, const char *name);
+
+/* Is there room for one more: a free worker, or a place to wait? If not, the kernel's queue keeps it. */
+bool sb_endpoint_has_room(const struct sb_endpoint *e);
+
+/* May this client use the endpoint? addr is plain IPv4 where it was mapped. */
+bool sb_endpoint_admits_client(const struct sb_endpoint *e, const struct sockbroker_addr *addr);
+
+/* May this user's process serve the endpoint? */
+bool sb_endpoint_admits_worker(const struct sb_endpoint *e, uint32_t uid, uint32_t gid);
+
+/* "listening", "no-worker", "paused", "closing" */
+const char *sb_endpoint_state_name(const struct sb_endpoint *e);
+
+#endif

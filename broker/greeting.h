@@ -1,0 +1,18 @@
+/* greeting.h: the handoff socket. A worker that attached over the control channel shows its token here and gets its end of
+ * the pair; the kernel tells which process it is.
+ *
+ * Tokens are good once. What is not a good Hello in time is closed; of too many strangers at the door one leaves by lot.
+ * POSIX only: on Windows the pipe itself tells the process.
+ */
+#ifndef SB_BROKER_GREETING_H
+#define SB_BROKER_GREETING_H
+
+#include "broker/broker.h"
+
+sockbroker_status sb_greeter_open(struct sb_broker *b, struct sb_greeter **greeter_out, struct sockbroker_error *error_out);
+void sb_greeter_close(struct sb_greeter *g); /* NULL is allowed */
+
+/* Drops those who have been at the door for too long. */
+void sb_greeter_tick(struct sb_greeter *g, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,10 @@
+/* notify.h: tells the service manager how we are (sd_notify protocol: a datagram to $NOTIFY_SOCKET). */
+#ifndef SB_BROKER_NOTIFY_H
+#define SB_BROKER_NOTIFY_H
+
+/* Each does nothing without NOTIFY_SOCKET; failures are ignored. The socket may be abstract ("@...") or a path. */
+void sb_notify_ready(const char *status_line);
+void sb_notify_reloading(void); /* with MONOTONIC_USEC, as systemd.service(5) asks for Type=notify-reload */
+void sb_notify_stopping(void);
+
+#endif

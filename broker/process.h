@@ -1,0 +1,17 @@
+/* process.h: what this process may do: its user and its descriptors. */
+#ifndef SB_BROKER_PROCESS_H
+#define SB_BROKER_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sockbroker/status.h"
+
+/* The broker's own effective user, or root: those who could do anything to it anyway. */
+bool sb_process_is_own_user(uint32_t uid);
+
+/* Raises the soft descriptor limit to the hard one, and the hard one to `wanted` where that is permitted.
+ * limit_out: what is in force now. */
+void sb_process_raise_descriptors(uint64_t wanted, uint64_t *limit_out);
+
+#endif

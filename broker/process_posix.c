@@ -1,0 +1,25 @@
+#include "broker/process.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+bool sb_process_is_own_user(uint32_t uid)
+{
+    return uid == geteuid() || uid == 0;
+}
+
+void sb_process_raise_descriptors(uint64_t wanted, uint64_t *limit_out)
+{
+    struct rlimit limit = { 1024, 1024 };
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < wanted) {
+        struct rlimit more = { wanted, wanted };
+
+        if (setrlimit(RLIMIT_NOFILE, &more) == 0) /* needs CAP_SYS_RESOURCE */
+            limit = more;
+    }
+    *limit_out = limit.rlim_cur;
+}

@@ -1,0 +1,34 @@
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "broker/conn.h"
+
+/* tcp_info as the kernel has it; glibc's netinet/tcp.h lacks the byte counters and cannot be included beside linux/tcp.h. */
+#define STATE_ESTABLISHED 1 /* include/net/tcp_states.h */
+#define STATE_CLOSE_WAIT 8
+
+static bool read_counters(int sock, struct tcp_info *info_out, int *unread_out, int *unsent_out)
+{
+    static const struct tcp_info none;
+    socklen_t len = sizeof(*info_out);
+
+    *info_out = none;
+    return getsockopt(sock, IPPROTO_TCP, TCP_INFO, info_out, &len) == 0 && ioctl(sock, SIOCINQ, unread_out) == 0 &&
+           ioctl(sock, SIOCOUTQ, unsent_out) == 0;
+}
+
+bool sb_conn_is_untouched(const struct sb_conn *conn)
+{
+    struct tcp_info info;
+    int unread, unsent;
+
+    if (conn->info.type != SOCKBROKER_STREAM || !read_counters(conn->sock, &info, &unread, &unsent))
+        return false;
+    if (info.tcpi_state != STATE_ESTABLISHED && info.tcpi_state != STATE_CLOSE_WAIT)
+        return false; /* somebody shut it down, or the client has reset it */
+    uint64_t fin = info.tcpi_state == STATE_CLOSE_WAIT; /* a FIN counts as one byte received, RFC 9293 3.4 */
+    return info.tcpi_bytes_received - fin == (uint64_t)unread && info.tcpi_bytes_sent == 0 && unsent == 0;
+}

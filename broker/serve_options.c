@@ -1,0 +1,103 @@
+#include "broker/serve_options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/command.h"
+#include "proto/error.h"
+
+static const struct option long_options[] = {
+    { "config", required_argument, NULL, 'c' }, { "endpoint", required_argument, NULL, 'e' },
+    { "dir", required_argument, NULL, 'd' },    { "set", required_argument, NULL, 's' },
+    { "help", no_argument, NULL, 'h' },         { "spawn", required_argument, NULL, 'n' },
+    { NULL, 0, NULL, 0 },
+};
+
+static bool add(const char *command, const char *option, const char **list, size_t *n, size_t max, const char *value)
+{
+    if (*n == max) {
+        sb_command_misuse(command, "more than %zu %s", max, option);
+        return false;
+    }
+    list[(*n)++] = value;
+    return true;
+}
+
+static bool take(const char *command, int option, struct sb_serve_options *o)
+{
+    switch (option) {
+    case 'c':
+        o->config_path = optarg;
+        return true;
+    case 'd':
+        o->dir = optarg;
+        return true;
+    case 'h':
+        o->help = true;
+        return true;
+    case 'e':
+        return add(command, "--endpoint", o->endpoints, &o->n_endpoints, SB_ENDPOINT_OPTIONS_MAX, optarg);
+    case 's':
+        return add(command, "--set", o->settings, &o->n_settings, SB_SET_OPTIONS_MAX, optarg);
+    case 'n':
+        sb_command_misuse(command, "--spawn is not available in this version; start the workers yourself");
+        return false;
+    default: /* getopt_long has said what is wrong */
+        sb_command_misuse(command, "wrong option");
+        return false;
+    }
+}
+
+bool sb_serve_options_read(const char *command, int argc, char **argv, struct sb_serve_options *options_out)
+{
+    static const struct sb_serve_options none;
+    int option;
+
+    *options_out = none;
+    while ((option = getopt_long(argc, argv, "c:e:d:h", long_options, NULL)) != -1) {
+        if (!take(command, option, options_out))
+            return false;
+    }
+    if (optind < argc) {
+        sb_command_misuse(command, "\"%s\" is not an option", argv[optind]);
+        return false;
+    }
+    if (!options_out->config_path && !options_out->n_endpoints && !options_out->help) {
+        sb_command_misuse(command, "nothing to serve: give --endpoint NAME=ADDRESS or --config FILE");
+        return false;
+    }
+    return true;
+}
+
+static sockbroker_status apply_setting(struct sb_config *config, const char *text, struct sockbroker_error *error)
+{
+    char key[64];
+    char quoted[SB_QUOTE_MAX];
+    const char *equals = strchr(text, '=');
+
+    if (!equals || equals == text || (size_t)(equals - text) >= sizeof(key))
+        return sb_error_set(error, SOCKBROKER_INVALID, 0, "--set \"%s\": write KEY=VALUE",
+                            sb_quote(text, strlen(text), quoted, sizeof(quoted)));
+    memcpy(key, text, (size_t)(equals - text));
+    key[equals - text] = '\0';
+    const char *value = equals + 1;
+    return sb_config_set_global(config, key, &value, 1, error);
+}
+
+sockbroker_status sb_serve_options_load(const struct sb_serve_options *options, struct sb_config *config_out,
+                                        struct sockbroker_error *error_out)
+{
+    sockbroker_status st = SOCKBROKER_OK;
+
+    sb_config_init(config_out);
+    if (options->config_path)
+        st = sb_config_read_file(config_out, options->config_path, error_out);
+    for (size_t i = 0; i < options->n_settings && !st; i++)
+        st = apply_setting(config_out, options->settings[i], error_out);
+    for (size_t i = 0; i < options->n_endpoints && !st; i++)
+        st = sb_config_add_endpoint(config_out, options->endpoints[i], error_out);
+    if (!st && options->dir)
+        st = sb_config_set_global(config_out, "dir", &options->dir, 1, error_out);
+    return st ? st : sb_config_check(config_out, error_out);
+}

@@ -1,0 +1,654 @@
+#include "broker/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "broker/dispatch.h"
+#include "broker/endpoint.h"
+#include "broker/log.h"
+#include "broker/waiter.h"
+#include "proto/clock.h"
+#include "proto/secret.h"
+#include "proto/socket.h"
+
+#define REPORTS_MAX 64      /* packets of one worker before others get their turn */
+#define REST_MS 100         /* a worker at its descriptor limit gets nothing for so long */
+
+/* ---- birth ---- */
+
+static uint32_t window_of(const struct sb_attach *attach, struct sb_broker *b)
+{
+    uint32_t window = attach->window;
+
+    for (uint32_t i = 0; !attach->window && i < attach->n_endpoints; i++) {
+        const struct sb_endpoint *e = sb_endpoint_find(b, attach->endpoints[i]);
+
+        if (e && e->config.window > window)
+            window = e->config.window;
+    }
+    return window;
+}
+
+static sockbroker_status take_places(struct sb_session *s, const struct sb_attach *attach)
+{
+    s->places = calloc(attach->n_endpoints, sizeof(*s->places));
+    if (!s->places)
+        return SOCKBROKER_NO_MEMORY;
+    for (uint32_t i = 0; i < attach->n_endpoints; i++) {
+        struct sb_place *p = &s->places[i];
+
+        p->endpoint = sb_endpoint_find(s->broker, attach->endpoints[i]);
+        p->member.session = s;
+        p->member.weight = attach->weight;
+        p->member.name_hash = sb_selector_hash(attach->name, strlen(attach->name));
+        sockbroker_status st = sb_selector_add(&p->endpoint->selector, &p->member);
+        if (st)
+            return st;
+        s->n_places++;
+        s->carrier = p->endpoint->config.carrier;
+    }
+    if (s->n_places == 1) /* what it holds from an earlier broker; with several endpoints nobody knows which */
+        s->places[0].member.n_open = attach->n_open;
+    return SOCKBROKER_OK;
+}
+
+static sockbroker_status fill(struct sb_session *s, const struct sb_attach *attach, const struct sb_peer *ids)
+{
+    s->state = SB_SESSION_ATTACHING;
+    s->end = s->worker_end = SOCKBROKER_SOCKET_NONE;
+    s->peer = *ids;
+    s->peer.handle = SOCKBROKER_SOCKET_NONE;
+    memcpy(s->name, attach->name, sizeof(s->name));
+    s->generation = attach->generation;
+    s->weight = attach->weight;
+    s->window = window_of(attach, s->broker);
+    s->n_open = attach->n_open;
+    s->attached_ms = s->heard_ms = sb_clock_ms();
+    if (sb_secret_fill(&s->key, sizeof(s->key)) || sb_secret_fill(s->token, sizeof(s->token)))
+        return SOCKBROKER_SYSTEM;
+    s->key.id |= 1u; /* 0 is no id */
+    return take_places(s, attach);
+}
+
+/* uthash leaves tbl NULL when it could not grow. */
+static sockbroker_status enter(struct sb_session *s)
+{
+    struct sb_broker *b = s->broker;
+
+    HASH_ADD(by_id, b->sessions_by_id, key.id, sizeof(s->key.id), s);
+    if (!s->by_id.tbl)
+        return SOCKBROKER_NO_MEMORY;
+    HASH_ADD(by_name, b->sessions_by_name, name, (unsigned)strlen(s->name), s);
+    if (!s->by_name.tbl) {
+        HASH_DELETE(by_id, b->sessions_by_id, s);
+        return SOCKBROKER_NO_MEMORY;
+    }
+    DL_APPEND(b->sessions, s);
+    b->n_sessions++;
+    return SOCKBROKER_OK;
+}
+
+static void leave_all(struct sb_session *s)
+{
+    for (uint32_t i = 0; i < s->n_places; i++) {
+        if (s->places[i].endpoint)
+            sb_selector_remove(&s->places[i].endpoint->selector, &s->places[i].member);
+    }
+    s->n_places = 0;
+}
+
+sockbroker_status sb_session_create(struct sb_broker *b, const struct sb_attach *attach, const struct sb_peer *ids,
+                                    struct sb_session **session_out)
+{
+    struct sb_session *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return SOCKBROKER_NO_MEMORY;
+    s->broker = b;
+    sockbroker_status st = fill(s, attach, ids);
+    if (!st)
+        st = enter(s);
+    if (st) {
+        leave_all(s);
+        free(s->places);
+        free(s);
+        return st;
+    }
+    *session_out = s;
+    return SOCKBROKER_OK;
+}
+
+struct sb_session *sb_session_find(struct sb_broker *b, uint64_t id)
+{
+    struct sb_session *s;
+
+    HASH_FIND(by_id, b->sessions_by_id, &id, sizeof(id), s);
+    return s;
+}
+
+struct sb_session *sb_session_find_name(struct sb_broker *b, const char *name)
+{
+    struct sb_session *s;
+
+    HASH_FIND(by_name, b->sessions_by_name, name, (unsigned)strlen(name), s);
+    return s;
+}
+
+/* ---- state ---- */
+
+static bool can_take(const struct sb_session *s)
+{
+    return s->state == SB_SESSION_READY && !s->blocked && !s->rest_until_ms && s->n_unacked < s->window;
+}
+
+void sb_session_refresh(struct sb_session *s)
+{
+    bool eligible = can_take(s);
+
+    for (uint32_t i = 0; i < s->n_places; i++) {
+        struct sb_place *p = &s->places[i];
+
+        if (!p->endpoint)
+            continue;
+        if (p->member.eligible == eligible) {
+            sb_selector_update(&p->endpoint->selector, &p->member);
+            continue;
+        }
+        sb_selector_set_eligible(&p->endpoint->selector, &p->member, eligible);
+        if (eligible)
+            sb_dispatch_note(s->broker);
+    }
+}
+
+static bool counts_as_worker(enum sb_session_state state)
+{
+    return state == SB_SESSION_READY;
+}
+
+static void set_state(struct sb_session *s, enum sb_session_state state)
+{
+    int change = (int)counts_as_worker(state) - (int)counts_as_worker(s->state);
+
+    for (uint32_t i = 0; change && i < s->n_places; i++) {
+        if (s->places[i].endpoint)
+            s->places[i].endpoint->n_ready = (uint32_t)((int)s->places[i].endpoint->n_ready + change);
+    }
+    s->state = state;
+    if (change)
+        sb_dispatch_note(s->broker); /* an endpoint that lost its last worker begins to hold */
+    sb_session_refresh(s);
+}
+
+const char *sb_session_state_name(const struct sb_session *s)
+{
+    switch (s->state) {
+    case SB_SESSION_ATTACHING:
+        return "attaching";
+    case SB_SESSION_READY:
+        return "ready";
+    case SB_SESSION_STUCK:
+        return "stuck";
+    case SB_SESSION_SILENT:
+        return "silent";
+    case SB_SESSION_DRAINING:
+        return "draining";
+    case SB_SESSION_ENDED:
+        return "ended";
+    }
+    return "?";
+}
+
+/* ---- the pair ---- */
+
+static void on_reports(uv_poll_t *poll, int status, int events);
+
+static void watch_pair(struct sb_session *s)
+{
+    uv_poll_start(&s->reports, UV_READABLE | (s->blocked ? UV_WRITABLE : 0), on_reports);
+}
+
+static void on_death(uv_poll_t *poll, int status, int events)
+{
+    struct sb_session *s = poll->data;
+    struct sb_broker *b = s->broker;
+
+    (void)status;
+    (void)events;
+    sb_session_end(s, "died");
+    sb_dispatch_pump(b);
+}
+
+sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *handle, sockbroker_socket *worker_end_out)
+{
+    sockbroker_status st = sb_xfer_open_pair(&s->end, &s->worker_end);
+
+    if (st)
+        return st;
+    if (uv_poll_init_socket(&s->broker->loop, &s->reports, s->end))
+        return SOCKBROKER_NO_MEMORY;
+    s->n_handles = 1;
+    s->reports.data = s;
+    if (uv_poll_init_socket(&s->broker->loop, &s->death, *handle))
+        return SOCKBROKER_NO_MEMORY;
+    s->n_handles = 2;
+    s->death.data = s;
+    s->peer.handle = sb_socket_take(handle);
+    watch_pair(s);
+    uv_poll_start(&s->death, UV_READABLE, on_death);
+    *worker_end_out = s->worker_end;
+    return SOCKBROKER_OK;
+}
+
+/* ---- leases ---- */
+
+static struct sb_place *place_of(struct sb_session *s, const struct sb_endpoint *e)
+{
+    for (uint32_t i = 0; i < s->n_places; i++) {
+        if (s->places[i].endpoint == e)
+            return &s->places[i];
+    }
+    return NULL;
+}
+
+/* The pair is full, or too many descriptors are in flight (then no writable event comes: the tick looks again). */
+static void note_blocked(struct sb_session *s, int os_code)
+{
+    s->blocked = true;
+    watch_pair(s);
+    sb_log(SB_LOG_NOTICE, "worker_blocked", "worker=%s code=%d", s->name, os_code);
+}
+
+static void add_lease(struct sb_session *s, struct sb_member *m, struct sb_conn *c)
+{
+    c->session = s;
+    c->told = false;
+    DL_APPEND(s->leases, c);
+    s->n_unacked++;
+    s->n_open++;
+    m->n_pending++;
+    m->n_open++;
+    sb_session_refresh(s);
+}
+
+sockbroker_status sb_session_lease(struct sb_session *s, struct sb_member *m, struct sb_conn *c)
+{
+    struct sb_record record;
+    int os_code = 0;
+
+    if (sb_lease_begin(&s->broker->leases, c)) {
+        note_blocked(s, 0);
+        sb_session_refresh(s);
+        return SOCKBROKER_BUSY;
+    }
+    c->leased_ns = sb_clock_ns();
+    record.info = c->info;
+    record.protocol_info_layout = 0;
+    record.protocol_info_len = 0;
+    sockbroker_status st = sb_xfer_send(s->end, s->carrier, &record, c->sock, &os_code);
+    if (!st) {
+        add_lease(s, m, c);
+        if (s->carrier == SB_CARRIER_MESSAGE)
+            sb_session_tell(s, false);
+        return SOCKBROKER_OK;
+    }
+    sb_lease_end(&s->broker->leases, c);
+    if (st == SOCKBROKER_AGAIN || st == SOCKBROKER_NO_MEMORY) {
+        note_blocked(s, os_code);
+        sb_session_refresh(s);
+    } else {
+        sb_session_end(s, st == SOCKBROKER_PERMISSION ? "the system refuses to pass descriptors to it" : "its pair is broken");
+    }
+    return SOCKBROKER_BUSY;
+}
+
+/* The lease leaves the session; what becomes of the connection is the caller's to say. */
+static void remove_lease(struct sb_session *s, struct sb_conn *c, bool stays_open)
+{
+    struct sb_place *p = place_of(s, c->endpoint);
+
+    DL_DELETE(s->leases, c);
+    s->n_unacked--;
+    s->n_open -= !stays_open;
+    if (p) {
+        p->member.n_pending--;
+        p->member.n_open -= !stays_open;
+    }
+}
+
+/* The worker's word on a connection it had. Which endpoint it was is not known any more with several; the first that has any
+ * is taken, which only shifts a count. */
+static void note_finished(struct sb_session *s)
+{
+    if (s->n_open > s->n_unacked)
+        s->n_open--;
+    for (uint32_t i = 0; i < s->n_places; i++) {
+        struct sb_member *m = &s->places[i].member;
+
+        if (m->n_open > m->n_pending) {
+            m->n_open--;
+            break;
+        }
+    }
+}
+
+static void note_nack(struct sb_session *s, struct sb_conn *c, enum sb_verdict verdict)
+{
+    c->endpoint->counters.nacked++;
+    sb_log(SB_LOG_NOTICE, "nack", "worker=%s endpoint=%s reason=%s", s->name, c->endpoint->config.name,
+           verdict == SB_VERDICT_NACK_DESCRIPTORS ? "descriptors"
+           : verdict == SB_VERDICT_NACK_MISSING   ? "missing"
+                                                  : "unusable");
+    s->rest_until_ms = sb_clock_ms() + REST_MS;
+}
+
+bool sb_session_settle(struct sb_session *s, const struct sb_result *result)
+{
+    struct sb_conn *c = sb_lease_find(&s->broker->leases, result->lease_id);
+
+    if (result->verdict == SB_VERDICT_FINISHED) {
+        note_finished(s);
+        return true;
+    }
+    if (!c || c->session != s)
+        return false; /* late, repeated, or somebody else's: it changes nothing */
+    remove_lease(s, c, result->verdict == SB_VERDICT_ACK);
+    if (result->verdict == SB_VERDICT_ACK) {
+        s->n_served++;
+        sb_dispatch_delivered(c);
+        return true;
+    }
+    note_nack(s, c, result->verdict);
+    sb_dispatch_again(c);
+    return true;
+}
+
+/* ---- reports ---- */
+
+static void note_probe(struct sb_session *s, uint64_t number)
+{
+    if (number != s->probe)
+        return;
+    s->probe = 0;
+    if (s->state == SB_SESSION_STUCK) {
+        sb_log(SB_LOG_NOTICE, "worker_back", "worker=%s", s->name);
+        set_state(s, SB_SESSION_READY);
+    }
+}
+
+static void apply_report(struct sb_session *s, const struct sb_report *r)
+{
+    for (uint32_t i = 0; i < r->n_results; i++)
+        sb_session_settle(s, &r->results[i]);
+    if (r->probe)
+        note_probe(s, r->probe);
+}
+
+/* OK: there may be more; AGAIN: that was all; anything else: the session cannot go on. */
+static sockbroker_status read_reports(struct sb_session *s)
+{
+    struct sb_report r;
+    struct sockbroker_error error;
+
+    for (unsigned i = 0; i < REPORTS_MAX; i++) {
+        sockbroker_status st = sb_xfer_receive_report(s->end, &r, &error);
+
+        if (st == SOCKBROKER_BAD_MESSAGE) {
+            s->broker->bad_messages++;
+            sb_log(SB_LOG_WARNING, "bad_report", "worker=%s cause=\"%s\"", s->name, error.text);
+        }
+        if (st)
+            return st;
+        apply_report(s, &r);
+        if (!s->n_unacked)
+            break; /* most likely that was all; if not, the loop calls again */
+    }
+    return SOCKBROKER_OK;
+}
+
+static void on_reports(uv_poll_t *poll, int status, int events)
+{
+    struct sb_session *s = poll->data;
+    struct sb_broker *b = s->broker;
+
+    (void)status;
+    if (events & UV_WRITABLE) {
+        s->blocked = false;
+        watch_pair(s);
+    }
+    sockbroker_status st = read_reports(s);
+    if (st && st != SOCKBROKER_AGAIN)
+        sb_session_end(s, st == SOCKBROKER_BAD_MESSAGE ? "sent a bad packet" : "shut its pair down");
+    else
+        sb_session_refresh(s);
+    sb_waiters_check(b);
+    sb_dispatch_pump(b);
+}
+
+/* ---- what it is told ---- */
+
+static uint32_t collect_handoffs(struct sb_session *s, struct sb_told *told)
+{
+    struct sb_conn *c;
+
+    told->n_handoffs = 0;
+    if (s->carrier != SB_CARRIER_MESSAGE)
+        return 0;
+    DL_FOREACH(s->leases, c) {
+        if (c->told || told->n_handoffs == SB_HANDOFFS_MAX)
+            continue;
+        struct sb_record *r = &told->handoffs[told->n_handoffs++];
+        r->info = c->info;
+        r->protocol_info_layout = 0;
+        r->protocol_info_len = 0;
+        c->told = true;
+    }
+    return told->n_handoffs;
+}
+
+void sb_session_tell(struct sb_session *s, bool always)
+{
+    struct sb_reply reply;
+    struct sb_told *told = &reply.as.told;
+    bool stopping = s->broker->state == SB_BROKER_STOPPING;
+
+    if (!s->parked)
+        return;
+    told->drain = s->state == SB_SESSION_DRAINING && !s->drain_told;
+    told->stopping = stopping && !s->stopping_told;
+    if (!collect_handoffs(s, told) && !told->drain && !told->stopping && !always)
+        return;
+    s->drain_told |= told->drain;
+    s->stopping_told |= told->stopping;
+    reply.kind = SB_REPLY_TOLD;
+    sb_call_reply(s->parked, &reply);
+    s->parked = NULL;
+}
+
+void sb_session_park(struct sb_session *s, struct sb_call *call)
+{
+    sb_session_tell(s, true);
+    s->parked = call;
+    s->heard_ms = sb_clock_ms();
+    if ((s->state == SB_SESSION_ATTACHING && s->end != SOCKBROKER_SOCKET_NONE) || s->state == SB_SESSION_SILENT) {
+        sb_log(SB_LOG_INFO, "worker_ready", "worker=%s pid=%u generation=%llu", s->name, s->peer.pid,
+               (unsigned long long)s->generation);
+        set_state(s, SB_SESSION_READY);
+    }
+    sb_session_tell(s, false);
+}
+
+void sb_session_drain(struct sb_session *s)
+{
+    if (s->state == SB_SESSION_DRAINING || s->state == SB_SESSION_ENDED)
+        return;
+    sb_log(SB_LOG_INFO, "worker_drains", "worker=%s open=%llu", s->name, (unsigned long long)s->n_open);
+    s->draining_ms = sb_clock_ms();
+    set_state(s, SB_SESSION_DRAINING);
+    sb_session_tell(s, false);
+}
+
+/* ---- taking back ---- */
+
+uint32_t sb_session_withdraw(struct sb_session *s)
+{
+    uint64_t lease_id;
+    uint32_t n = 0;
+
+    while (s->worker_end != SOCKBROKER_SOCKET_NONE && sb_xfer_withdraw(s->worker_end, &lease_id) == SOCKBROKER_OK) {
+        struct sb_conn *c = sb_lease_find(&s->broker->leases, lease_id);
+
+        if (!c || c->session != s) {
+            if (lease_id == 0)
+                s->probe = 0; /* our own question came back */
+            continue;
+        }
+        remove_lease(s, c, false);
+        c->endpoint->counters.withdrawn++;
+        sb_dispatch_again(c);
+        n++;
+    }
+    sb_session_refresh(s);
+    return n;
+}
+
+void sb_session_mark_stuck(struct sb_session *s)
+{
+    static uint64_t number;
+
+    if (s->state == SB_SESSION_READY) {
+        sb_log(SB_LOG_WARNING, "worker_stuck", "worker=%s pid=%u", s->name, s->peer.pid);
+        set_state(s, SB_SESSION_STUCK);
+    }
+    if (!s->probe && sb_xfer_send_probe(s->end, number + 1) == SOCKBROKER_OK)
+        s->probe = ++number;
+}
+
+void sb_session_mark_silent(struct sb_session *s)
+{
+    sb_log(SB_LOG_WARNING, "worker_silent", "worker=%s pid=%u", s->name, s->peer.pid);
+    set_state(s, SB_SESSION_SILENT);
+    sb_session_withdraw(s);
+}
+
+/* ---- end ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct sb_session *s = handle->data;
+
+    if (--s->n_handles == 0)
+        free(s);
+}
+
+static void close_handles(struct sb_session *s)
+{
+    if (s->n_handles > 1)
+        uv_close((uv_handle_t *)&s->death, on_handle_closed); /* leaves epoll before the descriptor closes */
+    if (s->n_handles > 0)
+        uv_close((uv_handle_t *)&s->reports, on_handle_closed);
+    sb_socket_close(&s->end);
+    sb_socket_close(&s->worker_end);
+    sb_peer_close(&s->peer);
+    free(s->places);
+    s->places = NULL;
+    if (!s->n_handles)
+        free(s);
+}
+
+/* Taken and not acked. Another worker may have it only if this one is dead and left no trace on it. */
+static void judge_taken(struct sb_session *s, bool is_dead)
+{
+    struct sb_conn *c, *tmp;
+
+    DL_FOREACH_SAFE(s->leases, c, tmp) {
+        remove_lease(s, c, false);
+        if (is_dead && sb_conn_is_untouched(c))
+            sb_dispatch_again(c);
+        else
+            sb_dispatch_in_doubt(c, is_dead);
+    }
+}
+
+static void forget(struct sb_session *s)
+{
+    struct sb_broker *b = s->broker;
+
+    HASH_DELETE(by_id, b->sessions_by_id, s);
+    HASH_DELETE(by_name, b->sessions_by_name, s);
+    DL_DELETE(b->sessions, s);
+    b->n_sessions--;
+}
+
+static void dismiss(struct sb_session *s, const char *cause)
+{
+    struct sb_reply reply = { .kind = SB_REPLY_FAILURE };
+
+    if (!s->parked)
+        return;
+    reply.as.failure.status = SOCKBROKER_NOT_FOUND;
+    snprintf(reply.as.failure.text, sizeof(reply.as.failure.text), "the session has ended: %s", cause);
+    sb_call_reply(s->parked, &reply);
+    s->parked = NULL;
+}
+
+void sb_session_end(struct sb_session *s, const char *cause)
+{
+    struct sb_broker *b = s->broker;
+    bool is_dead = s->peer.handle != SOCKBROKER_SOCKET_NONE && !sb_peer_is_alive(&s->peer);
+
+    if (s->state == SB_SESSION_ENDED)
+        return;
+    while (s->n_unacked && read_reports(s) == SOCKBROKER_OK)
+        continue; /* acks that it sent before its end */
+    sb_log(SB_LOG_INFO, "worker_gone", "worker=%s pid=%u cause=\"%s\" served=%llu unacked=%u", s->name, s->peer.pid, cause,
+           (unsigned long long)s->n_served, s->n_unacked);
+    set_state(s, SB_SESSION_ENDED);
+    leave_all(s);
+    sb_session_withdraw(s);
+    judge_taken(s, is_dead);
+    dismiss(s, cause);
+    forget(s);
+    close_handles(s);
+    sb_waiters_check(b);
+    sb_dispatch_note(b);
+}
+
+static bool serves_any(const struct sb_session *s)
+{
+    for (uint32_t i = 0; i < s->n_places; i++) {
+        if (s->places[i].endpoint)
+            return true;
+    }
+    return false;
+}
+
+struct sb_member *sb_session_member(struct sb_session *s, const struct sb_endpoint *e)
+{
+    struct sb_place *p = place_of(s, e);
+
+    return p ? &p->member : NULL;
+}
+
+/* The place stays in its array, for selectors know members by address. */
+void sb_session_lose_place(struct sb_session *s, struct sb_endpoint *e)
+{
+    struct sb_place *p = place_of(s, e);
+
+    if (counts_as_worker(s->state))
+        e->n_ready--;
+    p->endpoint = NULL;
+    if (!serves_any(s))
+        sb_session_drain(s);
+}
+
+void sb_session_leave(struct sb_session *s, struct sb_endpoint *e)
+{
+    struct sb_member *m = sb_session_member(s, e);
+
+    if (!m)
+        return;
+    sb_selector_remove(&e->selector, m);
+    sb_session_lose_place(s, e);
+}

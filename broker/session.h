@@ -1,0 +1,121 @@
+/* session.h: the broker's side of one attached worker: its life, its pair, the leases on their way to it.
+ */
+#ifndef SB_BROKER_SESSION_H
+#define SB_BROKER_SESSION_H
+
+#include <uthash.h>
+
+#include "broker/broker.h"
+#include "broker/selector.h"
+#include "proto/peer.h"
+#include "proto/xfer.h"
+
+enum sb_session_state {
+    SB_SESSION_ATTACHING, /* attached by control, has not taken its end of the pair or not parked yet */
+    SB_SESSION_READY,
+    SB_SESSION_STUCK,  /* left connections unread; they were withdrawn; comes back when it answers the probe */
+    SB_SESSION_SILENT, /* has not parked for three heartbeats; comes back when it does */
+    SB_SESSION_DRAINING,
+    SB_SESSION_ENDED, /* only waits for the loop to let go of its handles */
+};
+
+struct sb_place {
+    struct sb_endpoint *endpoint; /* NULL once it is gone */
+    struct sb_member member;
+};
+
+struct sb_session {
+    struct sb_broker *broker;
+    enum sb_session_state state;
+    struct sb_session_key key;
+    uint8_t token[SB_SECRET_LEN];
+    bool token_spent;
+    char name[SOCKBROKER_NAME_MAX + 1];
+    uint64_t generation;
+    uint32_t weight;
+    uint32_t window;
+    enum sb_carrier carrier;
+    struct sb_peer peer; /* ids from the control channel; the handle once it has said Hello */
+
+    sockbroker_socket end;        /* ours of the pair */
+    sockbroker_socket worker_end; /* a duplicate of the worker's, to read back what it left */
+    uv_poll_t reports;            /* on end */
+    uv_poll_t death;              /* on peer.handle */
+    unsigned n_handles;           /* of the two, those the loop holds */
+    bool blocked;                 /* the pair is full: wait until it is writable */
+    uint64_t rest_until_ms;       /* after a nack for lack of descriptors */
+
+    struct sb_place *places; /* one for each endpoint it serves */
+    uint32_t n_places;
+    struct sb_conn *leases; /* the oldest first */
+    uint32_t n_unacked;
+    uint64_t n_open; /* leased or acked, and not reported finished */
+    uint64_t n_served;
+
+    struct sb_call *parked; /* its Next */
+    uint64_t heard_ms;      /* when it last parked */
+    uint64_t attached_ms;
+    uint64_t draining_ms; /* when it was told to finish */
+    bool drain_told;
+    bool stopping_told;
+    bool kill_sent;
+    uint64_t probe; /* number of the outstanding probe, 0 = none */
+
+    struct sb_session *prev, *next;
+    UT_hash_handle by_id;
+    UT_hash_handle by_name;
+};
+
+/* A session for a worker whose request was found good. OK, NO_MEMORY, SYSTEM. */
+sockbroker_status sb_session_create(struct sb_broker *b, const struct sb_attach *attach, const struct sb_peer *ids,
+                                    struct sb_session **session_out);
+
+struct sb_session *sb_session_find(struct sb_broker *b, uint64_t id);
+struct sb_session *sb_session_find_name(struct sb_broker *b, const char *name);
+
+/* Gives it its pair. handle (a process handle) moves in on OK; worker_end_out is lent: send it on, do not close it. */
+sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *handle, sockbroker_socket *worker_end_out);
+
+/* Lease a connection to it. OK; or BUSY: not now, choose another (the session has noted why). The connection is the
+ * caller's on any but OK. */
+sockbroker_status sb_session_lease(struct sb_session *s, struct sb_member *m, struct sb_conn *conn);
+
+/* What became of a lease, as the worker says. Ids that are not this session's are counted and ignored. True when the lease
+ * was this session's and the verdict took effect. */
+bool sb_session_settle(struct sb_session *s, const struct sb_result *result);
+
+/* It parks a Next; the one before is answered. */
+void sb_session_park(struct sb_session *s, struct sb_call *call);
+
+/* Answers the parked Next with whatever there is to say; a heartbeat if `always`. */
+void sb_session_tell(struct sb_session *s, bool always);
+
+/* Nothing new from now on. Told once. */
+void sb_session_drain(struct sb_session *s);
+
+/* Reads back what it has not read; gives that to others. Returns how many. */
+uint32_t sb_session_withdraw(struct sb_session *s);
+
+/* Asks whether it reads, and gives it nothing until it answers. */
+void sb_session_mark_stuck(struct sb_session *s);
+void sb_session_mark_silent(struct sb_session *s);
+
+/* Notes what changed (state, window, blocking) in the selectors of its endpoints. */
+void sb_session_refresh(struct sb_session *s);
+
+/* Its place at an endpoint, NULL when it does not serve it. */
+struct sb_member *sb_session_member(struct sb_session *s, const struct sb_endpoint *e);
+
+/* Takes it off an endpoint that goes away; one that serves nothing any more is drained. */
+void sb_session_leave(struct sb_session *s, struct sb_endpoint *e);
+
+/* The same when the selector could not take it in again. */
+void sb_session_lose_place(struct sb_session *s, struct sb_endpoint *e);
+
+/* The end, whatever the cause: reports are read, unread connections go to others, for the rest the proof decides. */
+void sb_session_end(struct sb_session *s, const char *cause);
+
+/* "attaching", "ready", ... */
+const char *sb_session_state_name(const struct sb_session *s);
+
+#endif

@@ -1,0 +1,403 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "client-lib/link.h"
+#include "client-lib/worker_state.h"
+#include "proto/clock.h"
+#include "proto/error.h"
+#include "proto/secret.h"
+#include "proto/socket.h"
+#include "proto/xfer.h"
+
+#define RETRY_FIRST_MS 50 /* doubled each time, each time spread over half to one and a half of it */
+#define RETRY_MOST_MS 1000
+#define CALL_TIMEOUT_MS 5000
+#define MISSING_AFTER_MS 1000 /* carrier = message: how long one half may be late */
+
+/* ---- links ---- */
+
+void sb_link_drop(struct sockbroker_worker *w, struct sb_link *link)
+{
+    if (!link || --link->n_users)
+        return;
+    sb_wake_unwatch(&w->wake, link->end);
+    sb_socket_close(&link->end);
+    free(link);
+}
+
+static sockbroker_status make_link(struct sockbroker_worker *w, const struct sb_attached *attached, struct sb_link **link_out,
+                                   struct sockbroker_error *error)
+{
+    struct sb_hello hello = { .session_id = attached->session.id };
+    struct sb_link *link = calloc(1, sizeof(*link));
+
+    if (!link)
+        return sb_error_set(error, SOCKBROKER_NO_MEMORY, 0, "out of memory");
+    memcpy(hello.token, attached->token, sizeof(hello.token));
+    link->end = SOCKBROKER_SOCKET_NONE;
+    link->carrier = attached->carrier;
+    link->session = attached->session;
+    link->n_users = 1;
+    sockbroker_status st = sb_link_open(w->dir, &hello, w->attach_timeout_ms, &link->end, error);
+    if (!st)
+        st = sb_wake_watch(&w->wake, link->end);
+    if (st) {
+        sb_socket_close(&link->end);
+        free(link);
+        return st;
+    }
+    *link_out = link;
+    return SOCKBROKER_OK;
+}
+
+/* ---- client ---- */
+
+static void on_lost(void *arg)
+{
+    struct sockbroker_worker *w = arg;
+
+    sb_lock_take(w->lock);
+    w->connection_lost = true;
+    sb_lock_wake(w->lock);
+    sb_lock_drop(w->lock);
+}
+
+static void on_answer(void *arg)
+{
+    struct sockbroker_worker *w = arg;
+
+    sb_lock_take(w->lock);
+    w->next_answered = true;
+    sb_lock_wake(w->lock);
+    sb_lock_drop(w->lock);
+}
+
+/* The client as it is now, kept until client_release(); NULL when there is none. */
+static struct sb_client *client_use(struct sockbroker_worker *w)
+{
+    sb_lock_take(w->lock);
+    struct sb_client *client = w->connection_lost ? NULL : w->client;
+    w->n_client_users += client != NULL;
+    sb_lock_drop(w->lock);
+    return client;
+}
+
+static void client_release(struct sockbroker_worker *w)
+{
+    sb_lock_take(w->lock);
+    w->n_client_users--;
+    sb_lock_wake(w->lock);
+    sb_lock_drop(w->lock);
+}
+
+static void drop_client(struct sockbroker_worker *w)
+{
+    sb_lock_take(w->lock);
+    struct sb_client *client = w->client;
+    w->client = NULL;
+    sb_lock_drop(w->lock);
+    sb_client_stop(client); /* ends the calls of other threads */
+    sb_lock_take(w->lock);
+    while (w->n_client_users)
+        sb_lock_wait(w->lock, -1);
+    w->connection_lost = false;
+    w->next_answered = false;
+    sb_lock_drop(w->lock);
+    sb_client_close(client);
+}
+
+static sockbroker_status connect_client(struct sockbroker_worker *w, struct sockbroker_error *error)
+{
+    struct sb_client *client;
+    sockbroker_status st = sb_client_open(w->control_path, on_lost, w, &client, error);
+
+    if (st)
+        return st;
+    sb_lock_take(w->lock);
+    w->client = client;
+    sb_lock_drop(w->lock);
+    return SOCKBROKER_OK;
+}
+
+/* ---- session ---- */
+
+/* The link before the last still holds packets only if the application has read nothing for two brokers' lives; both may be
+ * kept no longer then. */
+static void change_link(struct sockbroker_worker *w, struct sb_link *link)
+{
+    sb_link_drop(w, w->old_link);
+    w->old_link = w->link && !w->link->empty ? w->link : NULL;
+    if (w->link && !w->old_link)
+        sb_link_drop(w, w->link);
+    w->link = link;
+    w->state = SOCKBROKER_WORKER_READY;
+    sb_error_set(&w->error, SOCKBROKER_OK, 0, "%s", "");
+}
+
+static sockbroker_status attach(struct sockbroker_worker *w, struct sockbroker_error *error)
+{
+    struct sb_request request = { .kind = SB_REQUEST_ATTACH };
+    struct sb_reply *reply = malloc(sizeof(*reply));
+    struct sb_link *link = NULL;
+
+    if (!reply)
+        return sb_error_set(error, SOCKBROKER_NO_MEMORY, 0, "out of memory");
+    request.as.attach = w->attach;
+    request.as.attach.n_open = sockbroker_worker_open_count(w);
+    sockbroker_status st = sb_client_call(w->client, &request, SB_REPLY_ATTACHED, w->attach_timeout_ms, reply, error);
+    if (!st)
+        st = make_link(w, &reply->as.attached, &link, error);
+    free(reply);
+    if (st)
+        return st;
+    sb_lock_take(w->lock);
+    change_link(w, link);
+    sb_lock_drop(w->lock);
+    return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_control_connect(struct sockbroker_worker *w, struct sockbroker_error *error_out)
+{
+    sockbroker_status st = connect_client(w, error_out);
+
+    if (!st)
+        st = attach(w, error_out);
+    if (st)
+        drop_client(w);
+    return st;
+}
+
+static sockbroker_status park_next(struct sockbroker_worker *w)
+{
+    struct sb_request request = { .kind = SB_REQUEST_NEXT };
+
+    sb_lock_take(w->lock);
+    request.as.next = w->link->session;
+    w->next_answered = false;
+    sb_lock_drop(w->lock);
+    return sb_client_park(w->client, &request, on_answer, w);
+}
+
+/* Lock taken. */
+static void note_told(struct sockbroker_worker *w, const struct sb_told *told)
+{
+    uint64_t now_ms = sb_clock_ms();
+
+    for (uint32_t i = 0; i < told->n_handoffs; i++)
+        sb_pending_add_record(&w->pending, &told->handoffs[i].info, now_ms); /* no room: the broker's deadline finds it */
+    if (told->drain)
+        w->state = SOCKBROKER_WORKER_DRAINING;
+    if (told->drain || w->pending.n_complete)
+        sb_wake_ring(&w->wake);
+}
+
+/* OK: ask again. NOT_FOUND: the broker does not know the session (any more). CLOSED and others: connect again. */
+static sockbroker_status take_answer(struct sockbroker_worker *w)
+{
+    struct sb_reply *reply = malloc(sizeof(*reply));
+    sockbroker_status st = reply ? sb_client_take(w->client, SB_REPLY_TOLD, reply, NULL) : SOCKBROKER_NO_MEMORY;
+
+    if (!st) {
+        sb_lock_take(w->lock);
+        note_told(w, &reply->as.told);
+        sb_lock_drop(w->lock);
+    }
+    free(reply);
+    return st;
+}
+
+/* carrier = message: gives back what came in one half only. */
+static void give_back_late(struct sockbroker_worker *w)
+{
+    struct sb_pending_entry e;
+    bool kept;
+
+    for (;;) {
+        sb_lock_take(w->lock);
+        bool late = sb_pending_take_late(&w->pending, sb_clock_ms(), MISSING_AFTER_MS, &e);
+        struct sb_session_key session = w->link->session;
+        sb_lock_drop(w->lock);
+        if (!late)
+            return;
+        struct sb_result nack = { e.lease_id, e.has_record ? SB_VERDICT_NACK_MISSING : SB_VERDICT_NACK_UNUSABLE };
+        sb_control_settle(w, &session, &nack, &kept);
+        sb_socket_close(&e.sock);
+    }
+}
+
+enum event { EVENT_STOP, EVENT_ANSWER, EVENT_LOST, EVENT_LATE };
+
+static enum event wait_event(struct sockbroker_worker *w)
+{
+    enum event event = EVENT_LATE;
+
+    sb_lock_take(w->lock);
+    while (!w->stopping && !w->next_answered && !w->connection_lost && event == EVENT_LATE) {
+        bool half = w->pending.n_used > w->pending.n_complete;
+
+        sb_lock_wait(w->lock, half ? MISSING_AFTER_MS : -1);
+        if (half)
+            break;
+    }
+    if (w->stopping)
+        event = EVENT_STOP;
+    else if (w->next_answered)
+        event = EVENT_ANSWER;
+    else if (w->connection_lost)
+        event = EVENT_LOST;
+    sb_lock_drop(w->lock);
+    return event;
+}
+
+/* Serves one connection to the broker until it ends. OK: told to stop. NOT_FOUND: attach anew. */
+static sockbroker_status converse(struct sockbroker_worker *w)
+{
+    sockbroker_status st = park_next(w);
+
+    while (!st) {
+        switch (wait_event(w)) {
+        case EVENT_STOP:
+            return SOCKBROKER_OK;
+        case EVENT_LOST:
+            st = SOCKBROKER_CLOSED;
+            break;
+        case EVENT_ANSWER:
+            st = take_answer(w);
+            if (!st)
+                st = park_next(w);
+            break;
+        case EVENT_LATE:
+            give_back_late(w);
+            break;
+        }
+    }
+    return st;
+}
+
+/* ---- coming back ---- */
+
+static uint64_t jittered(uint64_t ms)
+{
+    uint32_t r = 0;
+
+    sb_secret_fill(&r, sizeof(r)); /* failing, it is no jitter */
+    return ms / 2 + ms * (r % 1024u) / 1024u;
+}
+
+/* False when told to stop. */
+static bool pause_before_retry(struct sockbroker_worker *w, uint64_t *delay_ms)
+{
+    uint64_t until_ms = sb_clock_ms() + jittered(*delay_ms);
+
+    *delay_ms = *delay_ms * 2 > RETRY_MOST_MS ? RETRY_MOST_MS : *delay_ms * 2;
+    sb_lock_take(w->lock);
+    for (uint64_t now_ms = sb_clock_ms(); !w->stopping && now_ms < until_ms; now_ms = sb_clock_ms())
+        sb_lock_wait(w->lock, (int64_t)(until_ms - now_ms));
+    bool go_on = !w->stopping;
+    sb_lock_drop(w->lock);
+    return go_on;
+}
+
+/* A rule that says no will say no again; everything else may pass. */
+static bool is_final(sockbroker_status st)
+{
+    return st == SOCKBROKER_REFUSED || st == SOCKBROKER_VERSION || st == SOCKBROKER_INVALID;
+}
+
+/* Notes why there is no broker; false when there is nothing to try again for. A worker that was told to finish and lost its
+ * broker has nothing to come back for. */
+static bool note_absence(struct sockbroker_worker *w, const struct sockbroker_error *error)
+{
+    sb_lock_take(w->lock);
+    if (w->state != SOCKBROKER_WORKER_DRAINING)
+        w->state = is_final(error->status) ? SOCKBROKER_WORKER_REFUSED : SOCKBROKER_WORKER_ATTACHING;
+    w->error = *error;
+    bool go_on = w->state == SOCKBROKER_WORKER_ATTACHING;
+    if (!go_on)
+        sb_wake_ring(&w->wake);
+    sb_lock_drop(w->lock);
+    return go_on;
+}
+
+/* Connects to the broker that is there; keeps the session when it may be known there, else attaches anew. */
+static bool come_back(struct sockbroker_worker *w, bool session_known)
+{
+    uint64_t delay_ms = RETRY_FIRST_MS;
+    struct sockbroker_error error = { .status = SOCKBROKER_OK };
+
+    drop_client(w);
+    for (;;) {
+        sockbroker_status st = session_known ? connect_client(w, &error) : sb_control_connect(w, &error);
+
+        if (!st)
+            return true;
+        error.status = st;
+        if (!note_absence(w, &error) || !pause_before_retry(w, &delay_ms))
+            return false;
+    }
+}
+
+static void wait_for_stop(struct sockbroker_worker *w)
+{
+    sb_lock_take(w->lock);
+    while (!w->stopping)
+        sb_lock_wait(w->lock, -1);
+    sb_lock_drop(w->lock);
+}
+
+void sb_control_run(void *worker)
+{
+    struct sockbroker_worker *w = worker;
+    uint64_t delay_ms = RETRY_FIRST_MS;
+    bool there = w->client || come_back(w, false);
+
+    while (there) {
+        uint64_t began_ms = sb_clock_ms();
+        sockbroker_status st = converse(w);
+
+        if (st == SOCKBROKER_OK)
+            return;
+        if (sb_clock_ms() - began_ms > RETRY_MOST_MS)
+            delay_ms = RETRY_FIRST_MS;
+        else if (!pause_before_retry(w, &delay_ms)) /* a broker that sends us away at once is not asked in a tight loop */
+            return;
+        there = come_back(w, st != SOCKBROKER_NOT_FOUND && st != SOCKBROKER_REFUSED);
+    }
+    wait_for_stop(w);
+}
+
+void sb_control_leave(struct sockbroker_worker *w)
+{
+    struct sb_request request = { .kind = SB_REQUEST_DETACH };
+    struct sb_reply *reply = malloc(sizeof(*reply));
+
+    if (reply && w->client && w->link) {
+        request.as.detach = w->link->session;
+        sb_client_call(w->client, &request, SB_REPLY_DONE, CALL_TIMEOUT_MS, reply, NULL);
+    }
+    free(reply);
+    drop_client(w);
+}
+
+sockbroker_status sb_control_settle(struct sockbroker_worker *w, const struct sb_session_key *session,
+                                    const struct sb_result *result, bool *kept_out)
+{
+    struct sb_request *request = malloc(sizeof(*request));
+    struct sb_reply *reply = malloc(sizeof(*reply));
+    struct sb_client *client = request && reply ? client_use(w) : NULL;
+    sockbroker_status st = SOCKBROKER_CLOSED;
+
+    if (client) {
+        request->kind = SB_REQUEST_SETTLE;
+        request->as.settle.session = *session;
+        request->as.settle.n_results = 1;
+        request->as.settle.results[0] = *result;
+        st = sb_client_call(client, request, SB_REPLY_SETTLED, CALL_TIMEOUT_MS, reply, NULL);
+        client_release(w);
+    }
+    if (!st)
+        *kept_out = reply->as.settled.n_kept == 1 && reply->as.settled.kept[0];
+    free(request);
+    free(reply);
+    return st;
+}

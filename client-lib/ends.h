@@ -1,0 +1,16 @@
+/* ends.h: what a worker asks the system about a socket it holds. */
+#ifndef SB_CLIENT_ENDS_H
+#define SB_CLIENT_ENDS_H
+
+#include "sockbroker/socket.h"
+
+/* Waits until the pair takes another packet, or its other end is gone. */
+void sb_ends_wait_writable(sockbroker_socket end);
+
+/* False once the other end of the pair is gone. */
+bool sb_ends_is_open(sockbroker_socket end);
+
+/* Fills addresses, family, type and protocol from the socket itself; the rest is zero. What cannot be had stays zero. */
+void sb_ends_describe(sockbroker_socket sock, struct sockbroker_socket_info *info_out);
+
+#endif

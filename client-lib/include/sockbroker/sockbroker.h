@@ -1,0 +1,24 @@
+/* sockbroker.h: everything of libsockbroker. */
+#ifndef SOCKBROKER_H
+#define SOCKBROKER_H
+
+#include "sockbroker/addr.h"
+#include "sockbroker/socket.h"
+#include "sockbroker/status.h"
+#include "sockbroker/worker.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SOCKBROKER_VERSION_MAJOR 0
+#define SOCKBROKER_VERSION_MINOR 1
+#define SOCKBROKER_VERSION_PATCH 0
+
+/* Of the library that runs, "0.1.0"; the macros tell the one that was compiled against. */
+SOCKBROKER_API const char *sockbroker_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,70 @@
+/* worker_state.h: what a worker is made of; shared by worker.c (the application's calls) and control.c (the control thread).
+ *
+ * One lock guards everything below it. The control thread alone talks to the broker about the session: it attaches,
+ * keeps a Next parked, and attaches again when the broker has gone. The application's threads read packets from the
+ * pair themselves; a pair that is in use is kept by its reference count.
+ */
+#ifndef SB_CLIENT_WORKER_STATE_H
+#define SB_CLIENT_WORKER_STATE_H
+
+#include "client-lib/pending.h"
+#include "client-lib/wake.h"
+#include "proto/channel.h"
+#include "proto/rundir.h"
+#include "proto/thread.h"
+#include "sockbroker/worker.h"
+
+/* The worker's end of one session's pair. After its broker has gone it is kept until it is empty: what lies in it was
+ * leased to us, and no other broker knows of it. */
+struct sb_link {
+    sockbroker_socket end;
+    enum sb_carrier carrier;
+    struct sb_session_key session;
+    unsigned n_users; /* threads that use it now, and the worker itself */
+    bool empty;       /* its broker has gone and everything in it was read */
+};
+
+struct sockbroker_worker {
+    /* set by open(), never changed */
+    uint32_t owner; /* process id */
+    char dir[SB_RUNDIR_MAX];
+    char control_path[SB_PATH_MAX];
+    struct sb_attach attach; /* what to ask for; n_open is filled in each time */
+    int attach_timeout_ms;
+    struct sb_wake wake;
+    struct sb_lock *lock;
+    struct sb_thread *thread;
+
+    /* under the lock */
+    enum sockbroker_worker_state state;
+    struct sockbroker_error error;
+    bool stopping;
+    bool next_answered;   /* the parked Next has an answer */
+    bool connection_lost; /* nng lost the broker */
+    struct sb_link *link; /* of the session now; NULL before the first attach */
+    struct sb_link *old_link; /* of the session before, while it may hold packets */
+    struct sb_pending pending; /* carrier = message */
+    uint64_t n_open;
+
+    /* client: changed by the control thread under the lock; used outside it by holders of n_client_users */
+    struct sb_client *client;
+    unsigned n_client_users;
+};
+
+/* Connects and attaches once. On OK there is a client and a link. */
+sockbroker_status sb_control_connect(struct sockbroker_worker *w, struct sockbroker_error *error_out);
+
+/* The control thread's body. */
+void sb_control_run(void *worker);
+
+/* Detaches from the broker, if there is one. */
+void sb_control_leave(struct sockbroker_worker *w);
+
+/* Lock taken. Lets go of one use; the last one closes the socket and frees the link. */
+void sb_link_drop(struct sockbroker_worker *w, struct sb_link *link);
+
+/* A call on the client by any thread; CLOSED when there is none now. Takes the lock. */
+sockbroker_status sb_control_settle(struct sockbroker_worker *w, const struct sb_session_key *session,
+                                    const struct sb_result *result, bool *kept_out);
+
+#endif

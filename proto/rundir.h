@@ -1,0 +1,53 @@
+/* rundir.h: the runtime directory, where a broker and its workers meet.
+ *
+ * It holds "lock" (flock, one broker at a time), "control" (nng) and "handoff" (POSIX: descriptors). Sockets are bound under a
+ * generation name and then renamed over the public one, so that a path always leads to a broker that listens, and the
+ * end of an old broker cannot remove a newer one's path.
+ * On Windows the directory names the pipe.
+ */
+#ifndef SB_PROTO_RUNDIR_H
+#define SB_PROTO_RUNDIR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sockbroker/socket.h"
+
+#define SB_PATH_MAX 108 /* with the NUL: sizeof(sockaddr_un.sun_path), unix(7) */
+#define SB_RUNDIR_MAX 80 /* with the NUL; leaves room for the longest file name in it */
+
+#define SB_RUNDIR_CONTROL "control"
+#define SB_RUNDIR_HANDOFF "handoff"
+
+/* `given` if not NULL or empty; else $SOCKBROKER_DIR; else /run/sockbroker for root and $XDG_RUNTIME_DIR/sockbroker for
+ * others. Always made absolute. OK, INVALID (too long, or nothing to go by). */
+sockbroker_status sb_rundir_find(const char *given, char dir_out[SB_RUNDIR_MAX], struct sockbroker_error *error_out);
+
+/* The path of a file in it. Returns path_out. */
+const char *sb_rundir_path(const char *dir, const char *file, char path_out[SB_PATH_MAX]);
+
+/* A broker's claim on the directory. */
+struct sb_rundir {
+    char dir[SB_RUNDIR_MAX];
+    uint32_t mode;
+    sockbroker_socket lock;
+    uint64_t generation; /* in the names of its sockets */
+};
+#define SB_RUNDIR_NONE { "", 0, SOCKBROKER_SOCKET_NONE, 0 }
+
+/* Makes the directory when it is missing (mode as given), checks it and every directory above it, and locks it.
+ * OK; UNSAFE_PATH (symbolic link, not a directory, wrong owner or mode, a parent that others may write, something in it
+ * that is not ours); BUSY (another broker runs there); the system's failures. */
+sockbroker_status sb_rundir_open(const char *dir, uint32_t mode, struct sb_rundir *rundir_out,
+                                 struct sockbroker_error *error_out);
+
+/* Removes the public names if they still lead to this broker, and lets go of the lock. */
+void sb_rundir_close(struct sb_rundir *rundir);
+
+/* Where to bind before publishing: "control.<generation>". Removes a leftover of that name. */
+const char *sb_rundir_private_path(const struct sb_rundir *rundir, const char *file, char path_out[SB_PATH_MAX]);
+
+/* Gives the socket at the private path its mode and moves it over the public name. */
+sockbroker_status sb_rundir_publish(const struct sb_rundir *rundir, const char *file, struct sockbroker_error *error_out);
+
+#endif

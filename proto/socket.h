@@ -1,0 +1,21 @@
+/* socket.h: the few calls on a socket that every floor needs. */
+#ifndef SB_PROTO_SOCKET_H
+#define SB_PROTO_SOCKET_H
+
+#include "sockbroker/socket.h"
+
+/* Closes and leaves NONE; does nothing to NONE. Keeps the last error code. */
+void sb_socket_close(sockbroker_socket *sock);
+
+/* Closes so that the TCP peer sees a reset, not an orderly end: what was refused must not look served. */
+void sb_socket_reset(sockbroker_socket *sock);
+
+/* Moves the socket out, leaving NONE. */
+sockbroker_socket sb_socket_take(sockbroker_socket *sock);
+
+/* Another number for the same socket, close-on-exec. OK, NO_DESCRIPTORS. */
+sockbroker_status sb_socket_duplicate(sockbroker_socket sock, sockbroker_socket *sock_out);
+
+sockbroker_status sb_socket_set_nonblocking(sockbroker_socket sock, bool nonblocking);
+
+#endif

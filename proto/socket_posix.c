@@ -1,0 +1,45 @@
+#include "proto/socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/oserr.h"
+
+void sb_socket_close(sockbroker_socket *sock)
+{
+    int saved = errno;
+
+    if (*sock >= 0)
+        close(*sock); /* EINTR: Linux has freed the number already; a second close would hit another's */
+    *sock = SOCKBROKER_SOCKET_NONE;
+    errno = saved;
+}
+
+void sb_socket_reset(sockbroker_socket *sock)
+{
+    struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+    if (*sock >= 0)
+        setsockopt(*sock, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    sb_socket_close(sock);
+}
+
+sockbroker_status sb_socket_duplicate(sockbroker_socket sock, sockbroker_socket *sock_out)
+{
+    int copy = fcntl(sock, F_DUPFD_CLOEXEC, 3);
+
+    if (copy < 0)
+        return sb_oserr_status(errno);
+    *sock_out = copy;
+    return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_socket_set_nonblocking(sockbroker_socket sock, bool nonblocking)
+{
+    int on = nonblocking;
+
+    return ioctl(sock, FIONBIO, &on) ? sb_oserr_status(errno) : SOCKBROKER_OK;
+}

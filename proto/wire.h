@@ -1,0 +1,306 @@
+/* wire.h: the messages as plain C structs, packed and unpacked with every rule of sockbroker.proto checked.
+ *
+ * wire_*.c know protobuf-c; nobody else does. Nothing here does I/O or allocates from the heap: packing writes into the
+ * caller's buffer, unpacking works in a bounded arena, so a hostile message can cost no more memory than that.
+ * Unpacking gives OK or BAD_MESSAGE (error says which field and why; outputs untouched). Packing gives OK, or INVALID
+ * when a struct breaks its own rules (a bug of ours, found by tests) or the buffer is too small.
+ * Foreign bytes: unknown fields are ignored and of two values the last counts, as protobuf says; refused beyond its
+ * rules are a second member of a oneof, a NUL in a text and a number cut to 32 bits.
+ * What a struct does not say (text after its NUL, protocol_info after its length, lists after their count, the other
+ * members of a union) is neither read nor written.
+ */
+#ifndef SB_PROTO_WIRE_H
+#define SB_PROTO_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sockbroker/socket.h"
+
+#define SB_PROTOCOL_VERSION 1u
+
+#define SB_MESSAGE_MAX 16384u /* control message, packed */
+#define SB_PACKET_MAX 2048u   /* packet of the pair or the handoff socket, packed */
+#define SB_SECRET_LEN 32u     /* 256 bits: secrets and tokens */
+#define SB_PROTOCOL_INFO_MAX 628u /* sizeof(WSAPROTOCOL_INFOW) */
+#define SB_ENDPOINTS_PER_WORKER_MAX 32u
+#define SB_ADDRESSES_PER_ENDPOINT_MAX 16u
+#define SB_WEIGHT_MAX 1000u
+#define SB_WINDOW_MAX 1024u
+#define SB_RESULTS_MAX 64u
+#define SB_HANDOFFS_MAX 12u
+#define SB_HISTOGRAM_BUCKETS 8u
+#define SB_PAGE_ENDPOINTS 4u /* with every field at its longest a page stays below SB_MESSAGE_MAX */
+#define SB_PAGE_SESSIONS 4u
+#define SB_FAILURE_TEXT_MAX 383u
+#define SB_WORD_MAX 23u /* states, modes, policies in status messages */
+
+enum sb_verdict {
+    SB_VERDICT_ACK = 1,
+    SB_VERDICT_NACK_DESCRIPTORS = 2,
+    SB_VERDICT_NACK_MISSING = 3,
+    SB_VERDICT_NACK_UNUSABLE = 4,
+    SB_VERDICT_FINISHED = 5,
+};
+
+enum sb_carrier {
+    SB_CARRIER_DIRECT = 1,
+    SB_CARRIER_MESSAGE = 2,
+};
+
+/* A public socket_info and what only the transfer needs. */
+struct sb_record {
+    struct sockbroker_socket_info info;
+    uint32_t protocol_info_layout; /* 0 on POSIX */
+    uint32_t protocol_info_len;    /* 0 on POSIX */
+    uint8_t protocol_info[SB_PROTOCOL_INFO_MAX];
+};
+
+struct sb_session_key {
+    uint64_t id; /* not 0 */
+    uint8_t secret[SB_SECRET_LEN];
+};
+
+struct sb_result {
+    uint64_t lease_id;
+    enum sb_verdict verdict;
+};
+
+/* ---- control: requests ---- */
+
+struct sb_attach {
+    uint32_t version_min;
+    uint32_t version_max;
+    char name[SOCKBROKER_NAME_MAX + 1];
+    uint64_t generation;
+    uint32_t weight;
+    uint32_t window; /* 0 = the endpoint's own */
+    uint32_t n_endpoints;
+    char endpoints[SB_ENDPOINTS_PER_WORKER_MAX][SOCKBROKER_NAME_MAX + 1];
+    uint64_t n_open;
+    bool has_resume;
+    struct sb_session_key resume;
+};
+
+struct sb_settle {
+    struct sb_session_key session;
+    uint32_t n_results;
+    struct sb_result results[SB_RESULTS_MAX];
+};
+
+struct sb_status_request {
+    uint32_t first_endpoint;
+    uint32_t first_session;
+};
+
+struct sb_drain {
+    char worker[SOCKBROKER_NAME_MAX + 1]; /* "" with by_generation */
+    bool by_generation;
+    uint64_t generation;
+    bool wait;
+};
+
+enum sb_request_kind {
+    SB_REQUEST_ATTACH = 1,
+    SB_REQUEST_NEXT,
+    SB_REQUEST_SETTLE,
+    SB_REQUEST_DETACH,
+    SB_REQUEST_STATUS,
+    SB_REQUEST_DRAIN,
+};
+
+struct sb_request {
+    enum sb_request_kind kind;
+    union {
+        struct sb_attach attach;
+        struct sb_session_key next;
+        struct sb_settle settle;
+        struct sb_session_key detach;
+        struct sb_status_request status;
+        struct sb_drain drain;
+    } as;
+};
+
+/* ---- control: replies ---- */
+
+struct sb_failure {
+    sockbroker_status status; /* not OK */
+    char text[SB_FAILURE_TEXT_MAX + 1];
+};
+
+struct sb_attached {
+    uint32_t version;
+    struct sb_session_key session;
+    uint8_t token[SB_SECRET_LEN];
+    enum sb_carrier carrier;
+    uint32_t heartbeat_ms; /* 100..3600000 */
+};
+
+struct sb_told {
+    bool drain;
+    bool stopping;
+    uint32_t n_handoffs;
+    struct sb_record handoffs[SB_HANDOFFS_MAX];
+};
+
+struct sb_settled {
+    uint32_t n_kept;
+    bool kept[SB_RESULTS_MAX];
+};
+
+struct sb_histogram {
+    uint64_t buckets[SB_HISTOGRAM_BUCKETS];
+    uint64_t sum_us;
+};
+
+struct sb_endpoint_counters {
+    uint64_t accepted;
+    uint64_t leased;
+    uint64_t acked;
+    uint64_t nacked;
+    uint64_t withdrawn;
+    uint64_t released;
+    uint64_t in_doubt;
+    uint64_t refused;
+    uint64_t denied;
+    uint64_t accept_errors;
+    uint64_t held;
+    uint64_t held_max;
+    struct sb_histogram accept_to_lease;
+    struct sb_histogram lease_to_ack;
+};
+
+struct sb_endpoint_status {
+    char name[SOCKBROKER_NAME_MAX + 1];
+    uint32_t n_addresses;
+    struct sockbroker_addr addresses[SB_ADDRESSES_PER_ENDPOINT_MAX];
+    char mode[SB_WORD_MAX + 1];
+    char policy[SB_WORD_MAX + 1];
+    char family[SB_WORD_MAX + 1];
+    char carrier[SB_WORD_MAX + 1];
+    char state[SB_WORD_MAX + 1];
+    struct sb_endpoint_counters counters;
+};
+
+struct sb_session_status {
+    uint64_t id;
+    char name[SOCKBROKER_NAME_MAX + 1];
+    uint64_t generation;
+    uint32_t pid;
+    uint32_t uid;
+    uint32_t gid;
+    char state[SB_WORD_MAX + 1];
+    uint64_t open;
+    uint64_t unacked;
+    uint64_t served;
+    uint32_t weight;
+    uint32_t window;
+    uint32_t n_endpoints;
+    char endpoints[SB_ENDPOINTS_PER_WORKER_MAX][SOCKBROKER_NAME_MAX + 1];
+    uint64_t attached_ms;
+};
+
+struct sb_broker_status {
+    char version[SB_WORD_MAX + 1];
+    uint32_t pid;
+    uint64_t uptime_ms;
+    char state[SB_WORD_MAX + 1];
+    uint64_t n_endpoints;
+    uint64_t n_sessions;
+    uint64_t bad_messages;
+    uint64_t busy_refusals;
+    uint64_t log_lines_dropped;
+    uint64_t descriptors_used;
+    uint64_t descriptors_max;
+    uint64_t listener_repairs;
+};
+
+struct sb_status_page {
+    struct sb_broker_status broker;
+    uint32_t n_endpoints;
+    struct sb_endpoint_status endpoints[SB_PAGE_ENDPOINTS];
+    uint32_t n_sessions;
+    struct sb_session_status sessions[SB_PAGE_SESSIONS];
+    uint32_t next_endpoint;
+    uint32_t next_session;
+};
+
+enum sb_reply_kind {
+    SB_REPLY_FAILURE = 1,
+    SB_REPLY_ATTACHED,
+    SB_REPLY_TOLD,
+    SB_REPLY_SETTLED,
+    SB_REPLY_DONE,
+    SB_REPLY_STATUS,
+};
+
+struct sb_reply {
+    enum sb_reply_kind kind;
+    union {
+        struct sb_failure failure;
+        struct sb_attached attached;
+        struct sb_told told;
+        struct sb_settled settled;
+        uint64_t done_count;
+        struct sb_status_page status;
+    } as;
+};
+
+sockbroker_status sb_wire_pack_request(const struct sb_request *request, uint8_t *buf, size_t cap, size_t *len_out);
+sockbroker_status sb_wire_unpack_request(const uint8_t *data, size_t len, struct sb_request *request_out,
+                                         struct sockbroker_error *error_out);
+sockbroker_status sb_wire_pack_reply(const struct sb_reply *reply, uint8_t *buf, size_t cap, size_t *len_out);
+sockbroker_status sb_wire_unpack_reply(const uint8_t *data, size_t len, struct sb_reply *reply_out,
+                                       struct sockbroker_error *error_out);
+
+/* ---- handoff socket ---- */
+
+struct sb_hello {
+    uint64_t session_id;
+    uint8_t token[SB_SECRET_LEN];
+};
+
+struct sb_welcome {
+    sockbroker_status status; /* OK: one descriptor comes with it */
+    char text[SB_FAILURE_TEXT_MAX + 1];
+};
+
+sockbroker_status sb_wire_pack_hello(const struct sb_hello *hello, uint8_t *buf, size_t cap, size_t *len_out);
+sockbroker_status sb_wire_unpack_hello(const uint8_t *data, size_t len, struct sb_hello *hello_out,
+                                       struct sockbroker_error *error_out);
+sockbroker_status sb_wire_pack_welcome(const struct sb_welcome *welcome, uint8_t *buf, size_t cap, size_t *len_out);
+sockbroker_status sb_wire_unpack_welcome(const uint8_t *data, size_t len, struct sb_welcome *welcome_out,
+                                         struct sockbroker_error *error_out);
+
+/* ---- pair: the hot path, one of each for each connection ---- */
+
+enum sb_delivery_kind {
+    SB_DELIVERY_INFO = 1, /* with a descriptor */
+    SB_DELIVERY_LEASE,    /* with a descriptor; its record comes in a Handoff */
+    SB_DELIVERY_PROBE,    /* without one */
+};
+
+struct sb_delivery {
+    enum sb_delivery_kind kind;
+    uint64_t number; /* LEASE: the lease id; PROBE: the probe's number; INFO: equals record.info.lease_id */
+    struct sb_record record; /* INFO only */
+};
+
+struct sb_report {
+    uint32_t n_results;
+    struct sb_result results[SB_RESULTS_MAX];
+    uint64_t probe; /* 0 = none */
+};
+
+sockbroker_status sb_wire_pack_delivery(const struct sb_delivery *delivery, uint8_t *buf, size_t cap, size_t *len_out);
+sockbroker_status sb_wire_unpack_delivery(const uint8_t *data, size_t len, struct sb_delivery *delivery_out,
+                                          struct sockbroker_error *error_out);
+sockbroker_status sb_wire_pack_report(const struct sb_report *report, uint8_t *buf, size_t cap, size_t *len_out);
+sockbroker_status sb_wire_unpack_report(const uint8_t *data, size_t len, struct sb_report *report_out,
+                                        struct sockbroker_error *error_out);
+
+/* A name is 1..63 of [A-Za-z0-9._-], and not "." or "..". */
+bool sb_name_is_valid(const char *name, size_t len);
+
+#endif

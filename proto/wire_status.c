@@ -1,0 +1,90 @@
+/* wire_status.c: a page of the broker's status, for the command line. */
+#include "proto/wire_table.h"
+#include "sockbroker.pb-c.h"
+
+static const struct sb_wire_field histogram_fields[] = {
+    SB_WIRE_ARRAY(struct sb_histogram, buckets),
+    SB_WIRE_ANY(struct sb_histogram, sum_us),
+};
+
+static const struct sb_wire_message histogram_message = {
+    SB_WIRE_MESSAGE(sb__histogram__descriptor, histogram_fields),
+};
+
+static const struct sb_wire_field endpoint_fields[] = {
+    SB_WIRE_NAME(struct sb_endpoint_status, name, 1),
+    SB_WIRE_CHILDREN(struct sb_endpoint_status, addresses, n_addresses, 0, &sb_wire_address),
+    SB_WIRE_TEXT(struct sb_endpoint_status, mode),
+    SB_WIRE_TEXT(struct sb_endpoint_status, policy),
+    SB_WIRE_TEXT(struct sb_endpoint_status, family),
+    SB_WIRE_TEXT(struct sb_endpoint_status, carrier),
+    SB_WIRE_TEXT(struct sb_endpoint_status, state),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.accepted),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.leased),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.acked),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.nacked),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.withdrawn),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.released),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.in_doubt),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.refused),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.denied),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.accept_errors),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.held),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.held_max),
+    SB_WIRE_CHILD(struct sb_endpoint_status, counters.accept_to_lease, &histogram_message),
+    SB_WIRE_CHILD(struct sb_endpoint_status, counters.lease_to_ack, &histogram_message),
+};
+
+static const struct sb_wire_message endpoint_message = {
+    SB_WIRE_MESSAGE(sb__endpoint_status__descriptor, endpoint_fields),
+};
+
+static const struct sb_wire_field session_fields[] = {
+    SB_WIRE_ID(struct sb_session_status, id),
+    SB_WIRE_NAME(struct sb_session_status, name, 1),
+    SB_WIRE_ANY(struct sb_session_status, generation),
+    SB_WIRE_ANY(struct sb_session_status, pid),
+    SB_WIRE_ANY(struct sb_session_status, uid),
+    SB_WIRE_ANY(struct sb_session_status, gid),
+    SB_WIRE_TEXT(struct sb_session_status, state),
+    SB_WIRE_ANY(struct sb_session_status, open),
+    SB_WIRE_ANY(struct sb_session_status, unacked),
+    SB_WIRE_ANY(struct sb_session_status, served),
+    SB_WIRE_ANY(struct sb_session_status, weight),
+    SB_WIRE_ANY(struct sb_session_status, window),
+    SB_WIRE_NAMES(struct sb_session_status, endpoints, n_endpoints, 0),
+    SB_WIRE_ANY(struct sb_session_status, attached_ms),
+};
+
+static const struct sb_wire_message session_message = {
+    SB_WIRE_MESSAGE(sb__session_status__descriptor, session_fields),
+};
+
+static const struct sb_wire_field broker_fields[] = {
+    SB_WIRE_TEXT(struct sb_broker_status, version),
+    SB_WIRE_ANY(struct sb_broker_status, pid),
+    SB_WIRE_ANY(struct sb_broker_status, uptime_ms),
+    SB_WIRE_TEXT(struct sb_broker_status, state),
+    SB_WIRE_ANY(struct sb_broker_status, n_endpoints),
+    SB_WIRE_ANY(struct sb_broker_status, n_sessions),
+    SB_WIRE_ANY(struct sb_broker_status, bad_messages),
+    SB_WIRE_ANY(struct sb_broker_status, busy_refusals),
+    SB_WIRE_ANY(struct sb_broker_status, log_lines_dropped),
+    SB_WIRE_ANY(struct sb_broker_status, descriptors_used),
+    SB_WIRE_ANY(struct sb_broker_status, descriptors_max),
+    SB_WIRE_ANY(struct sb_broker_status, listener_repairs),
+};
+
+static const struct sb_wire_message broker_message = {
+    SB_WIRE_MESSAGE(sb__broker_status__descriptor, broker_fields),
+};
+
+static const struct sb_wire_field page_fields[] = {
+    SB_WIRE_CHILD(struct sb_status_page, broker, &broker_message),
+    SB_WIRE_CHILDREN(struct sb_status_page, endpoints, n_endpoints, 0, &endpoint_message),
+    SB_WIRE_CHILDREN(struct sb_status_page, sessions, n_sessions, 0, &session_message),
+    SB_WIRE_ANY(struct sb_status_page, next_endpoint),
+    SB_WIRE_ANY(struct sb_status_page, next_session),
+};
+
+const struct sb_wire_message sb_wire_status_page = {SB_WIRE_MESSAGE(sb__status_page__descriptor, page_fields)};

@@ -1,0 +1,57 @@
+/* xfer.h: the way of sockets between the broker and one worker.
+ *
+ * POSIX: an AF_UNIX SOCK_SEQPACKET pair. The broker holds its own end and a duplicate of the worker's, so that it can
+ * read back what the worker has not taken. One packet carries one Delivery and at most one descriptor (SCM_RIGHTS), and is
+ * taken whole or not at all.
+ * Windows (carrier = message only): no pair; sending fills record->protocol_info (WSADuplicateSocketW) for the Handoff.
+ *
+ * None of these calls blocks. A socket given to a call is lent; one that comes out is yours.
+ */
+#ifndef SB_PROTO_XFER_H
+#define SB_PROTO_XFER_H
+
+#include "proto/wire.h"
+
+/* Both ends, non-blocking and close-on-exec; worker_end may be used by several processes. */
+sockbroker_status sb_xfer_open_pair(sockbroker_socket *broker_end_out, sockbroker_socket *worker_end_out);
+
+/* ---- the broker's side ---- */
+
+/* Sends one connection. For MESSAGE the caller then sends the record in a Handoff; on Windows this call completes it.
+ * OK; AGAIN (the worker has not read what came before, or too many descriptors are in flight: os_code_out tells
+ * ETOOMANYREFS apart); CLOSED; PERMISSION (a security module); NO_MEMORY; SYSTEM. On any but OK nothing has moved. */
+sockbroker_status sb_xfer_send(sockbroker_socket broker_end, enum sb_carrier carrier, struct sb_record *record,
+                               sockbroker_socket sock, int *os_code_out);
+
+/* Asks whether anybody reads. OK, AGAIN, CLOSED, SYSTEM. */
+sockbroker_status sb_xfer_send_probe(sockbroker_socket broker_end, uint64_t number);
+
+/* Takes what the worker said. OK, AGAIN, CLOSED, BAD_MESSAGE (also when a descriptor came with it: it was closed). */
+sockbroker_status sb_xfer_receive_report(sockbroker_socket broker_end, struct sb_report *report_out,
+                                         struct sockbroker_error *error_out);
+
+/* Takes back the oldest packet that the worker has not read; its descriptor is dropped, the caller has its own copy.
+ * lease_id_out is 0 for a probe. OK, AGAIN (nothing unread). */
+sockbroker_status sb_xfer_withdraw(sockbroker_socket worker_end, uint64_t *lease_id_out);
+
+/* ---- the worker's side ---- */
+
+/* Takes the next packet. sock_out is NONE for a probe.
+ * OK; AGAIN; CLOSED (the broker is gone); BAD_MESSAGE;
+ * NO_DESCRIPTORS: the packet came and its descriptor could not be installed; delivery_out is filled, tell the broker. */
+sockbroker_status sb_xfer_receive(sockbroker_socket worker_end, struct sb_delivery *delivery_out, sockbroker_socket *sock_out);
+
+/* OK, AGAIN (the broker has not read what came before), CLOSED. */
+sockbroker_status sb_xfer_send_report(sockbroker_socket worker_end, const struct sb_report *report);
+
+/* ---- one packet with at most one descriptor, also used for Welcome ---- */
+
+sockbroker_status sb_xfer_send_packet(sockbroker_socket end, const uint8_t *data, size_t len, sockbroker_socket passenger,
+                                      int *os_code_out);
+
+/* OK; AGAIN; CLOSED (end of stream); NO_DESCRIPTORS (a descriptor was there and could not be installed; data are filled);
+ * BAD_MESSAGE (longer than cap, or more than one descriptor: all closed). */
+sockbroker_status sb_xfer_receive_packet(sockbroker_socket end, uint8_t *buf, size_t cap, size_t *len_out,
+                                         sockbroker_socket *passenger_out);
+
+#endif

@@ -1,0 +1,152 @@
+#include "proto/xfer.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proto/failpoint.h"
+#include "proto/oserr.h"
+#include "proto/socket.h"
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16, asm-generic/socket.h */
+#endif
+
+sockbroker_status sb_xfer_open_pair(sockbroker_socket *broker_end_out, sockbroker_socket *worker_end_out)
+{
+    int ends[2];
+    int off = 0;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
+        return sb_oserr_status(errno);
+    /* Nothing that a worker sends may carry a descriptor. Older kernels do not know the option; there the receiver
+     * gives the kernel no room for one and sees MSG_CTRUNC. */
+    setsockopt(ends[0], SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+    *broker_end_out = ends[0];
+    *worker_end_out = ends[1];
+    return SOCKBROKER_OK;
+}
+
+union control {
+    struct cmsghdr align;
+    char room[CMSG_SPACE(sizeof(int))];
+};
+
+static void put_passenger(struct msghdr *m, union control *control, sockbroker_socket passenger)
+{
+    m->msg_control = control->room;
+    m->msg_controllen = sizeof(control->room);
+
+    struct cmsghdr *c = CMSG_FIRSTHDR(m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &passenger, sizeof(int));
+}
+
+/* ETOOMANYREFS: more descriptors in flight than the user may have (unix(7)); it passes when workers read. */
+static sockbroker_status send_status(int os_code)
+{
+    return os_code == ETOOMANYREFS || os_code == ENOBUFS ? SOCKBROKER_AGAIN : sb_oserr_status(os_code);
+}
+
+sockbroker_status sb_xfer_send_packet(sockbroker_socket end, const uint8_t *data, size_t len, sockbroker_socket passenger,
+                                      int *os_code_out)
+{
+    union control control;
+    struct iovec part = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
+    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+    int injected = sb_failpoint(passenger >= 0 ? "send_socket" : "send_packet");
+
+    if (passenger >= 0)
+        put_passenger(&m, &control, passenger);
+    while (injected || sendmsg(end, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        if (!injected && errno == EINTR)
+            continue;
+        *os_code_out = injected ? injected : errno;
+        return send_status(*os_code_out);
+    }
+    return SOCKBROKER_OK;
+}
+
+static sockbroker_socket passenger_of(struct msghdr *m)
+{
+    int fd = SOCKBROKER_SOCKET_NONE;
+    struct cmsghdr *c = CMSG_FIRSTHDR(m);
+
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+    return fd;
+}
+
+/* The room for control data fits one descriptor: the kernel closes the rest and says MSG_CTRUNC. */
+static ssize_t receive_message(sockbroker_socket end, struct msghdr *m)
+{
+    ssize_t n;
+
+    do
+        n = recvmsg(end, m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+sockbroker_status sb_xfer_receive_packet(sockbroker_socket end, uint8_t *buf, size_t cap, size_t *len_out,
+                                         sockbroker_socket *passenger_out)
+{
+    union control control;
+    struct iovec part = { .iov_base = buf, .iov_len = cap };
+    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof(control.room) };
+    ssize_t n = receive_message(end, &m);
+
+    if (n < 0)
+        return sb_oserr_status(errno);
+    sockbroker_socket passenger = passenger_of(&m);
+    if (n == 0 && passenger < 0 && !(m.msg_flags & MSG_CTRUNC))
+        return SOCKBROKER_CLOSED; /* no valid message is empty */
+    *len_out = (size_t)n;
+    if ((m.msg_flags & MSG_TRUNC) || ((m.msg_flags & MSG_CTRUNC) && passenger >= 0)) {
+        sb_socket_close(&passenger);
+        return SOCKBROKER_BAD_MESSAGE;
+    }
+    if ((m.msg_flags & MSG_CTRUNC) || sb_failpoint("receive_socket")) {
+        sb_socket_close(&passenger);
+        return SOCKBROKER_NO_DESCRIPTORS;
+    }
+    *passenger_out = passenger;
+    return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_xfer_send(sockbroker_socket broker_end, enum sb_carrier carrier, struct sb_record *record,
+                               sockbroker_socket sock, int *os_code_out)
+{
+    struct sb_delivery d;
+    uint8_t buf[SB_PACKET_MAX];
+    size_t len;
+
+    d.kind = carrier == SB_CARRIER_DIRECT ? SB_DELIVERY_INFO : SB_DELIVERY_LEASE;
+    d.number = record->info.lease_id;
+    d.record.info = record->info;
+    d.record.protocol_info_layout = 0;
+    d.record.protocol_info_len = 0;
+    sockbroker_status st = sb_wire_pack_delivery(&d, buf, sizeof(buf), &len);
+    return st ? st : sb_xfer_send_packet(broker_end, buf, len, sock, os_code_out);
+}
+
+sockbroker_status sb_xfer_withdraw(sockbroker_socket worker_end, uint64_t *lease_id_out)
+{
+    uint8_t buf[SB_PACKET_MAX];
+    struct iovec part = { .iov_base = buf, .iov_len = sizeof(buf) };
+    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 }; /* no room for control data: the kernel drops the descriptor */
+    struct sb_delivery d;
+    ssize_t n = receive_message(worker_end, &m);
+
+    if (n < 0)
+        return sb_oserr_status(errno);
+    if (n == 0)
+        return SOCKBROKER_AGAIN; /* our own end is closed: nothing more will come */
+    if (sb_wire_unpack_delivery(buf, (size_t)n, &d, NULL))
+        return SOCKBROKER_BAD_MESSAGE; /* only the broker writes here */
+    *lease_id_out = d.kind == SB_DELIVERY_PROBE ? 0 : d.number;
+    return SOCKBROKER_OK;
+}
