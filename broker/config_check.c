@@ -204,7 +204,8 @@ sockbroker_status sb_config_check(const struct sb_config *config, struct sockbro
 
     if (config->n_endpoints == 0)
         return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
-                            "there is no endpoint; write endpoint web { address = \"[::]:80\" } or --endpoint web=[::]:80");
+                            "there is no endpoint; write endpoint web { address = \"[::]:80\" }, "
+                            "or --endpoint web=[::]:80");
     for (size_t i = 0; !st && i < config->n_endpoints; i++)
         st = check_alone(&config->endpoints[i], error_out);
     for (size_t i = 0; !st && i < config->n_endpoints; i++)

@@ -73,7 +73,8 @@ static sockbroker_status check_in_quotes(struct scan *s, char quote)
     if (quote == '"' && s->at[0] == '$' && s->at[1] == '{')
         return refuse(s, s->line, "${...} is not replaced by anything here; write the value itself");
     if (quote == '"' && s->at[0] == '\\' && s->at[1] != '\\' && s->at[1] != '"')
-        return refuse(s, s->line, "a backslash between \" may stand before \" and \\ only; double it, or use ' for quotes");
+        return refuse(s, s->line,
+                      "a backslash between \" may stand before \" and \\ only; double it, or use ' for quotes");
     return SOCKBROKER_OK;
 }
 

@@ -27,15 +27,15 @@ static sockbroker_status put_items(struct sb_endpoint_config *endpoint, const st
     for (char *next; !st && items; items = next, first = false) {
         next = cut(items, '+');
         st = items[0] ? sb_key_put(key, endpoint, items, first, error_out)
-                      : sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s has an empty value; give one, or leave it out",
-                                     sb_key_name(key));
+                      : sb_error_set(error_out, SOCKBROKER_INVALID, 0,
+                                     "%s has an empty value; give one, or leave it out", sb_key_name(key));
     }
     return st;
 }
 
 /* `items` follow the first "=" of the text; a key may stand there once. */
-static sockbroker_status put_key(struct sb_endpoint_config *endpoint, const char *name, char *items, bool seen[SB_KEYS_MAX],
-                                 struct sockbroker_error *error_out)
+static sockbroker_status put_key(struct sb_endpoint_config *endpoint, const char *name, char *items,
+                                 bool seen[SB_KEYS_MAX], struct sockbroker_error *error_out)
 {
     const struct sb_key *key = sb_key_find(SB_KEY_ENDPOINT, name, error_out);
 

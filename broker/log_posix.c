@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* systemd.exec(5): "DEVICE:INODE" of the stream, so that an inherited variable and a redirected stderr are told apart. */
+/* systemd.exec(5): "DEVICE:INODE" of the stream, so that a stderr that was redirected later is told apart. */
 bool sb_log_sink_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
