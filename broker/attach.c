@@ -12,6 +12,8 @@
 #include "proto/error.h"
 #include "proto/secret.h"
 
+#define FINISH_WITHIN_MS 20 /* where open counts only inform people, the end of a connection need not wake anybody */
+
 static sockbroker_status check_version(const struct sb_attach *a, struct sockbroker_error *error)
 {
     if (a->version_min <= SB_PROTOCOL_VERSION && SB_PROTOCOL_VERSION <= a->version_max)
@@ -125,6 +127,7 @@ static void welcome(struct sb_broker *b, const struct sb_session *s, struct sb_c
     memcpy(r->token, s->token, sizeof(r->token));
     r->carrier = s->carrier;
     r->heartbeat_ms = b->config.heartbeat_ms;
+    r->finish_within_ms = sb_session_needs_fresh_counts(s) ? 0 : FINISH_WITHIN_MS;
     sb_call_reply(call, &reply);
 }
 

@@ -9,6 +9,7 @@
 #include "broker/greeting.h"
 #include "broker/limits.h"
 #include "broker/log.h"
+#include "broker/mailbox.h"
 #include "broker/notify.h"
 #include "broker/reload.h"
 #include "broker/session.h"
@@ -184,6 +185,8 @@ static sockbroker_status start(struct sb_broker *b, struct sockbroker_error *err
         st = sb_rundir_open(dir, b->config.dir_mode, &b->rundir, error);
     if (!st)
         st = sb_reload_endpoints(b, &b->config, error);
+    if (!st && sb_mailbox_open(b, &b->mailbox))
+        st = sb_error_set(error, SOCKBROKER_NO_DESCRIPTORS, 0, "no descriptor for the mailbox; check the descriptor limit");
     if (!st)
         st = sb_greeter_open(b, &b->greeter, error);
     return st ? st : open_server(b, error);
@@ -214,6 +217,7 @@ static void finish(struct sb_broker *b)
     end_sessions(b);
     sb_server_close(b->server);
     sb_greeter_close(b->greeter);
+    sb_mailbox_close(b->mailbox);
     DL_FOREACH_SAFE(b->endpoints, e, tmp) {
         DL_DELETE(b->endpoints, e);
         sb_endpoint_destroy(e);

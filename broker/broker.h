@@ -17,6 +17,7 @@
 struct sb_endpoint;
 struct sb_session;
 struct sb_greeter;
+struct sb_mailbox;
 struct sb_waiter;
 
 enum sb_broker_state {
@@ -34,6 +35,7 @@ struct sb_broker {
     struct sb_rundir rundir;
     struct sb_server *server;
     struct sb_greeter *greeter;
+    struct sb_mailbox *mailbox;
     struct sb_lease_table leases;
     struct sb_endpoint *endpoints;         /* list, in the order of the configuration */
     struct sb_session *sessions_by_id;     /* uthash */

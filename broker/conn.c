@@ -87,6 +87,7 @@ sockbroker_status sb_lease_begin(struct sb_lease_table *t, struct sb_conn *c)
     uint32_t slot = t->free_slots[--t->n_free];
     c->info.lease_id = ++t->sequence << SLOT_BITS | slot;
     t->slots[slot] = c;
+    t->n_leased++;
     return SOCKBROKER_OK;
 }
 
@@ -98,6 +99,7 @@ void sb_lease_end(struct sb_lease_table *t, struct sb_conn *c)
         return;
     t->slots[slot] = NULL;
     t->free_slots[t->n_free++] = slot;
+    t->n_leased--;
     c->info.lease_id = 0;
 }
 

@@ -34,6 +34,7 @@ struct sb_lease_table {
     uint32_t n_free;
     uint64_t sequence;
     uint32_t n_conns; /* held and leased */
+    uint32_t n_leased;
 };
 
 sockbroker_status sb_leases_init(struct sb_lease_table *t, uint64_t first_sequence);

@@ -7,6 +7,7 @@
 #include "broker/dispatch.h"
 #include "broker/histogram.h"
 #include "broker/log.h"
+#include "broker/mailbox.h"
 #include "client-lib/listen.h"
 #include "proto/clock.h"
 #include "proto/oserr.h"
@@ -111,6 +112,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
     (void)status; /* accept() will say it better */
     (void)events;
+    sb_mailbox_collect(l->endpoint->broker->mailbox); /* what workers have said counts for who comes next */
     while (n < l->batch && sb_endpoint_has_room(l->endpoint) && accept_one(l))
         n++;
     if (n == l->batch)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/command.h"
+#include "broker/process.h"
 #include "proto/wire.h"
 #include "sockbroker/sockbroker.h"
 
@@ -57,6 +58,7 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
 
+    sb_process_ignore_sigpipe();
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
         print_usage(stdout);
         return SB_EXIT_OK;

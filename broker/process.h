@@ -7,6 +7,9 @@
 
 #include "sockbroker/status.h"
 
+/* A peer that is gone shall be an error of the call, not a signal. */
+void sb_process_ignore_sigpipe(void);
+
 /* The broker's own effective user, or root: those who could do anything to it anyway. */
 bool sb_process_is_own_user(uint32_t uid);
 

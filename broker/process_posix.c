@@ -1,7 +1,13 @@
 #include "broker/process.h"
 
+#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+void sb_process_ignore_sigpipe(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+}
 
 bool sb_process_is_own_user(uint32_t uid)
 {

@@ -1,6 +1,8 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -16,8 +18,18 @@ static bool read_counters(int sock, struct tcp_info *info_out, int *unread_out, 
     socklen_t len = sizeof(*info_out);
 
     *info_out = none;
-    return getsockopt(sock, IPPROTO_TCP, TCP_INFO, info_out, &len) == 0 && ioctl(sock, SIOCINQ, unread_out) == 0 &&
-           ioctl(sock, SIOCOUTQ, unsent_out) == 0;
+    return getsockopt(sock, IPPROTO_TCP, TCP_INFO, info_out, &len) == 0 &&
+           len >= offsetof(struct tcp_info, tcpi_bytes_sent) + sizeof(info_out->tcpi_bytes_sent) && /* Linux 4.19 */
+           ioctl(sock, SIOCINQ, unread_out) == 0 && ioctl(sock, SIOCOUTQ, unsent_out) == 0;
+}
+
+/* shutdown(SHUT_RD) leaves the state and the counters as they are, and the next reader would meet an end that the client
+ * has not sent. */
+static bool is_shut_for_reading(int sock)
+{
+    struct pollfd p = { .fd = sock, .events = POLLRDHUP };
+
+    return poll(&p, 1, 0) != 0;
 }
 
 bool sb_conn_is_untouched(const struct sb_conn *conn)
@@ -29,6 +41,8 @@ bool sb_conn_is_untouched(const struct sb_conn *conn)
         return false;
     if (info.tcpi_state != STATE_ESTABLISHED && info.tcpi_state != STATE_CLOSE_WAIT)
         return false; /* somebody shut it down, or the client has reset it */
+    if (info.tcpi_state == STATE_ESTABLISHED && is_shut_for_reading(conn->sock))
+        return false;
     uint64_t fin = info.tcpi_state == STATE_CLOSE_WAIT; /* a FIN counts as one byte received, RFC 9293 3.4 */
     return info.tcpi_bytes_received - fin == (uint64_t)unread && info.tcpi_bytes_sent == 0 && unsent == 0;
 }

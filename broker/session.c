@@ -8,6 +8,7 @@
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
 #include "broker/log.h"
+#include "broker/mailbox.h"
 #include "broker/waiter.h"
 #include "proto/clock.h"
 #include "proto/secret.h"
@@ -136,6 +137,15 @@ struct sb_session *sb_session_find_name(struct sb_broker *b, const char *name)
     return s;
 }
 
+bool sb_session_needs_fresh_counts(const struct sb_session *s)
+{
+    for (uint32_t i = 0; i < s->n_places; i++) {
+        if (s->places[i].endpoint && s->places[i].endpoint->config.policy == SB_POLICY_LEAST_CONNECTIONS)
+            return true;
+    }
+    return false;
+}
+
 /* ---- state ---- */
 
 static bool can_take(const struct sb_session *s)
@@ -202,13 +212,6 @@ const char *sb_session_state_name(const struct sb_session *s)
 
 /* ---- the pair ---- */
 
-static void on_reports(uv_poll_t *poll, int status, int events);
-
-static void watch_pair(struct sb_session *s)
-{
-    uv_poll_start(&s->reports, UV_READABLE | (s->blocked ? UV_WRITABLE : 0), on_reports);
-}
-
 static void on_death(uv_poll_t *poll, int status, int events)
 {
     struct sb_session *s = poll->data;
@@ -226,16 +229,15 @@ sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *ha
 
     if (st)
         return st;
-    if (uv_poll_init_socket(&s->broker->loop, &s->reports, s->end))
-        return SOCKBROKER_NO_MEMORY;
-    s->n_handles = 1;
-    s->reports.data = s;
+    st = sb_mailbox_add(s->broker->mailbox, s);
+    if (st)
+        return st;
+    s->in_mailbox = true;
     if (uv_poll_init_socket(&s->broker->loop, &s->death, *handle))
         return SOCKBROKER_NO_MEMORY;
-    s->n_handles = 2;
+    s->watches_death = true;
     s->death.data = s;
     s->peer.handle = sb_socket_take(handle);
-    watch_pair(s);
     uv_poll_start(&s->death, UV_READABLE, on_death);
     *worker_end_out = s->worker_end;
     return SOCKBROKER_OK;
@@ -256,7 +258,7 @@ static struct sb_place *place_of(struct sb_session *s, const struct sb_endpoint 
 static void note_blocked(struct sb_session *s, int os_code)
 {
     s->blocked = true;
-    watch_pair(s);
+    sb_mailbox_want_writable(s->broker->mailbox, s, true);
     sb_log(SB_LOG_NOTICE, "worker_blocked", "worker=%s code=%d", s->name, os_code);
 }
 
@@ -407,15 +409,15 @@ static sockbroker_status read_reports(struct sb_session *s)
     return SOCKBROKER_OK;
 }
 
-static void on_reports(uv_poll_t *poll, int status, int events)
+void sb_session_heard(struct sb_session *s, bool writable)
 {
-    struct sb_session *s = poll->data;
     struct sb_broker *b = s->broker;
 
-    (void)status;
-    if (events & UV_WRITABLE) {
+    if (s->state == SB_SESSION_ENDED) /* by what another one reported just now */
+        return;
+    if (writable) {
         s->blocked = false;
-        watch_pair(s);
+        sb_mailbox_want_writable(b->mailbox, s, false);
     }
     sockbroker_status st = read_reports(s);
     if (st && st != SOCKBROKER_AGAIN)
@@ -423,7 +425,6 @@ static void on_reports(uv_poll_t *poll, int status, int events)
     else
         sb_session_refresh(s);
     sb_waiters_check(b);
-    sb_dispatch_pump(b);
 }
 
 /* ---- what it is told ---- */
@@ -536,24 +537,21 @@ void sb_session_mark_silent(struct sb_session *s)
 
 static void on_handle_closed(uv_handle_t *handle)
 {
-    struct sb_session *s = handle->data;
-
-    if (--s->n_handles == 0)
-        free(s);
+    free(handle->data);
 }
 
 static void close_handles(struct sb_session *s)
 {
-    if (s->n_handles > 1)
-        uv_close((uv_handle_t *)&s->death, on_handle_closed); /* leaves epoll before the descriptor closes */
-    if (s->n_handles > 0)
-        uv_close((uv_handle_t *)&s->reports, on_handle_closed);
+    if (s->in_mailbox)
+        sb_mailbox_remove(s->broker->mailbox, s); /* both leave epoll before the descriptors close */
+    if (s->watches_death)
+        uv_close((uv_handle_t *)&s->death, on_handle_closed);
     sb_socket_close(&s->end);
     sb_socket_close(&s->worker_end);
     sb_peer_close(&s->peer);
     free(s->places);
     s->places = NULL;
-    if (!s->n_handles)
+    if (!s->watches_death)
         free(s);
 }
 

@@ -39,9 +39,9 @@ struct sb_session {
 
     sockbroker_socket end;        /* ours of the pair */
     sockbroker_socket worker_end; /* a duplicate of the worker's, to read back what it left */
-    uv_poll_t reports;            /* on end */
+    bool in_mailbox;              /* end is watched there */
+    bool watches_death;           /* the loop holds the next handle */
     uv_poll_t death;              /* on peer.handle */
-    unsigned n_handles;           /* of the two, those the loop holds */
     bool blocked;                 /* the pair is full: wait until it is writable */
     uint64_t rest_until_ms;       /* after a nack for lack of descriptors */
 
@@ -79,6 +79,12 @@ sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *ha
 /* Lease a connection to it. OK; or BUSY: not now, choose another (the session has noted why). The connection is the
  * caller's on any but OK. */
 sockbroker_status sb_session_lease(struct sb_session *s, struct sb_member *m, struct sb_conn *conn);
+
+/* Does any of its endpoints choose by open connections? */
+bool sb_session_needs_fresh_counts(const struct sb_session *s);
+
+/* Its pair has something: reports to read, or room again. */
+void sb_session_heard(struct sb_session *s, bool writable);
 
 /* What became of a lease, as the worker says. Ids that are not this session's are counted and ignored. True when the lease
  * was this session's and the verdict took effect. */

@@ -8,6 +8,7 @@
 #include "broker/greeting.h"
 #include "broker/listener.h"
 #include "broker/log.h"
+#include "broker/mailbox.h"
 #include "broker/reload.h"
 #include "broker/session.h"
 #include "broker/waiter.h"
@@ -72,10 +73,8 @@ static void watch_rest(struct sb_session *s, uint64_t now_ms)
         s->rest_until_ms = 0;
         sb_session_refresh(s);
     }
-    if (s->blocked) { /* descriptors in flight give no event when they land */
-        s->blocked = false;
-        sb_session_refresh(s);
-    }
+    if (s->blocked) /* descriptors in flight give no event when they land */
+        sb_session_heard(s, true);
 }
 
 static void watch_session(struct sb_session *s, uint64_t now_ms)
@@ -107,6 +106,7 @@ void sb_watch_tick(struct sb_broker *b)
     struct sb_session *s, *s_tmp;
     struct sb_endpoint *e;
 
+    sb_mailbox_collect(b->mailbox);
     DL_FOREACH_SAFE(b->sessions, s, s_tmp)
         watch_session(s, now_ms);
     DL_FOREACH(b->endpoints, e)

@@ -134,6 +134,16 @@ static void change_link(struct sockbroker_worker *w, struct sb_link *link)
     sb_error_set(&w->error, SOCKBROKER_OK, 0, "%s", "");
 }
 
+/* What is open goes into the Attach, so what is over need not be reported to the new broker. */
+static uint64_t take_open_count(struct sockbroker_worker *w)
+{
+    sb_lock_take(w->lock);
+    uint64_t n = w->n_open;
+    w->n_finished = 0;
+    sb_lock_drop(w->lock);
+    return n;
+}
+
 static sockbroker_status attach(struct sockbroker_worker *w, struct sockbroker_error *error)
 {
     struct sb_request request = { .kind = SB_REQUEST_ATTACH };
@@ -143,15 +153,17 @@ static sockbroker_status attach(struct sockbroker_worker *w, struct sockbroker_e
     if (!reply)
         return sb_error_set(error, SOCKBROKER_NO_MEMORY, 0, "out of memory");
     request.as.attach = w->attach;
-    request.as.attach.n_open = sockbroker_worker_open_count(w);
+    request.as.attach.n_open = take_open_count(w);
     sockbroker_status st = sb_client_call(w->client, &request, SB_REPLY_ATTACHED, w->attach_timeout_ms, reply, error);
     if (!st)
         st = make_link(w, &reply->as.attached, &link, error);
+    uint32_t finish_within_ms = st ? 0 : reply->as.attached.finish_within_ms;
     free(reply);
     if (st)
         return st;
     sb_lock_take(w->lock);
     change_link(w, link);
+    w->finish_within_ms = finish_within_ms;
     sb_lock_drop(w->lock);
     return SOCKBROKER_OK;
 }
@@ -210,7 +222,6 @@ static sockbroker_status take_answer(struct sockbroker_worker *w)
 static void give_back_late(struct sockbroker_worker *w)
 {
     struct sb_pending_entry e;
-    bool kept;
 
     for (;;) {
         sb_lock_take(w->lock);
@@ -219,24 +230,42 @@ static void give_back_late(struct sockbroker_worker *w)
         sb_lock_drop(w->lock);
         if (!late)
             return;
-        struct sb_result nack = { e.lease_id, e.has_record ? SB_VERDICT_NACK_MISSING : SB_VERDICT_NACK_UNUSABLE };
-        sb_control_settle(w, &session, &nack, &kept);
+        struct sb_report nack = { .n_results = 1 };
+        nack.results[0].lease_id = e.lease_id;
+        nack.results[0].verdict = e.has_record ? SB_VERDICT_NACK_MISSING : SB_VERDICT_NACK_UNUSABLE;
+        sb_control_settle(w, &session, &nack, NULL);
         sb_socket_close(&e.sock);
     }
 }
 
-enum event { EVENT_STOP, EVENT_ANSWER, EVENT_LOST, EVENT_LATE };
+enum event { EVENT_STOP, EVENT_ANSWER, EVENT_LOST, EVENT_TIME };
+
+/* Lock taken. How long until something is due: a half that stays alone, or finished connections that waited for company.
+ * -1: nothing. */
+static int64_t until_due_ms(struct sockbroker_worker *w)
+{
+    uint64_t now_ms = sb_clock_ms();
+    int64_t wait_ms = w->pending.n_used > w->pending.n_complete ? MISSING_AFTER_MS : -1;
+
+    w->flusher_knows = w->n_finished > 0;
+    if (!w->n_finished)
+        return wait_ms;
+    int64_t flush_ms = w->flush_at_ms > now_ms ? (int64_t)(w->flush_at_ms - now_ms) : 0;
+    return wait_ms < 0 || flush_ms < wait_ms ? flush_ms : wait_ms;
+}
 
 static enum event wait_event(struct sockbroker_worker *w)
 {
-    enum event event = EVENT_LATE;
+    enum event event = EVENT_TIME;
 
     sb_lock_take(w->lock);
-    while (!w->stopping && !w->next_answered && !w->connection_lost && event == EVENT_LATE) {
-        bool half = w->pending.n_used > w->pending.n_complete;
+    while (!w->stopping && !w->next_answered && !w->connection_lost) {
+        int64_t wait_ms = until_due_ms(w);
 
-        sb_lock_wait(w->lock, half ? MISSING_AFTER_MS : -1);
-        if (half)
+        if (wait_ms == 0)
+            break;
+        sb_lock_wait(w->lock, wait_ms);
+        if (wait_ms == MISSING_AFTER_MS)
             break;
     }
     if (w->stopping)
@@ -266,8 +295,9 @@ static sockbroker_status converse(struct sockbroker_worker *w)
             if (!st)
                 st = park_next(w);
             break;
-        case EVENT_LATE:
+        case EVENT_TIME:
             give_back_late(w);
+            sb_worker_flush(w);
             break;
         }
     }
@@ -371,6 +401,7 @@ void sb_control_leave(struct sockbroker_worker *w)
     struct sb_request request = { .kind = SB_REQUEST_DETACH };
     struct sb_reply *reply = malloc(sizeof(*reply));
 
+    sb_worker_flush(w);
     if (reply && w->client && w->link) {
         request.as.detach = w->link->session;
         sb_client_call(w->client, &request, SB_REPLY_DONE, CALL_TIMEOUT_MS, reply, NULL);
@@ -380,7 +411,7 @@ void sb_control_leave(struct sockbroker_worker *w)
 }
 
 sockbroker_status sb_control_settle(struct sockbroker_worker *w, const struct sb_session_key *session,
-                                    const struct sb_result *result, bool *kept_out)
+                                    const struct sb_report *report, bool *kept_out)
 {
     struct sb_request *request = malloc(sizeof(*request));
     struct sb_reply *reply = malloc(sizeof(*reply));
@@ -390,13 +421,13 @@ sockbroker_status sb_control_settle(struct sockbroker_worker *w, const struct sb
     if (client) {
         request->kind = SB_REQUEST_SETTLE;
         request->as.settle.session = *session;
-        request->as.settle.n_results = 1;
-        request->as.settle.results[0] = *result;
+        request->as.settle.n_results = report->n_results;
+        memcpy(request->as.settle.results, report->results, report->n_results * sizeof(report->results[0]));
         st = sb_client_call(client, request, SB_REPLY_SETTLED, CALL_TIMEOUT_MS, reply, NULL);
         client_release(w);
     }
-    if (!st)
-        *kept_out = reply->as.settled.n_kept == 1 && reply->as.settled.kept[0];
+    if (!st && kept_out)
+        *kept_out = reply->as.settled.n_kept && reply->as.settled.kept[0];
     free(request);
     free(reply);
     return st;

@@ -53,7 +53,7 @@ sockbroker_status sockbroker_worker_open(const struct sockbroker_worker_options 
 
     if (!w)
         return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "out of memory for a worker");
-    w->owner = sb_process_id();
+    w->owner = sb_process_epoch();
     w->wake = no_wake;
     w->state = SOCKBROKER_WORKER_ATTACHING;
     sockbroker_status st = set_up(w, options, error_out);
@@ -69,7 +69,7 @@ sockbroker_status sockbroker_worker_open(const struct sockbroker_worker_options 
 
 static bool is_forked(const struct sockbroker_worker *w)
 {
-    return w->owner != sb_process_id();
+    return w->owner != sb_process_epoch();
 }
 
 void sockbroker_worker_stop(struct sockbroker_worker *w)
@@ -119,42 +119,100 @@ struct sockbroker_worker *sockbroker_worker_close(struct sockbroker_worker *w)
 /* ---- telling the broker ---- */
 
 /* A report must not get lost: while the broker has not read the ones before, wait. A broker that is gone needs none. */
-static void report(const struct sb_link *link, const struct sb_report *r)
+static void send_report(const struct sb_link *link, const struct sb_report *r)
 {
     while (sb_xfer_send_report(link->end, r) == SOCKBROKER_AGAIN)
         sb_ends_wait_writable(link->end);
 }
 
-static void report_result(const struct sb_link *link, uint64_t lease_id, enum sb_verdict verdict)
+static void add_result(struct sb_report *r, uint64_t lease_id, enum sb_verdict verdict)
+{
+    r->results[r->n_results].lease_id = lease_id;
+    r->results[r->n_results++].verdict = verdict;
+}
+
+/* Lock taken. What is over rides along; a report has room for all that can wait. */
+static void add_finished(struct sockbroker_worker *w, struct sb_report *r)
+{
+    for (uint32_t i = 0; i < w->n_finished; i++)
+        add_result(r, w->finished[i], SB_VERDICT_FINISHED);
+    w->n_finished = 0;
+}
+
+static void begin_report(struct sb_report *r)
+{
+    r->n_results = 0;
+    r->probe = 0;
+}
+
+static void report_result(struct sockbroker_worker *w, const struct sb_link *link, uint64_t lease_id, enum sb_verdict verdict)
 {
     struct sb_report r;
 
-    r.n_results = 1;
-    r.results[0].lease_id = lease_id;
-    r.results[0].verdict = verdict;
-    r.probe = 0;
-    report(link, &r);
+    begin_report(&r);
+    add_result(&r, lease_id, verdict);
+    sb_lock_take(w->lock);
+    add_finished(w, &r);
+    w->n_open += verdict == SB_VERDICT_ACK;
+    sb_lock_drop(w->lock);
+    send_report(link, &r);
 }
 
 static void answer_probe(const struct sb_link *link, uint64_t number)
 {
     struct sb_report r;
 
-    r.n_results = 0;
+    begin_report(&r);
     r.probe = number;
-    report(link, &r);
+    send_report(link, &r);
+}
+
+/* Lock taken. The session's link, kept for the caller; NULL before the first attach. */
+static struct sb_link *current_link(struct sockbroker_worker *w)
+{
+    if (w->link)
+        w->link->n_users++;
+    return w->link;
+}
+
+static void link_release(struct sockbroker_worker *w, struct sb_link *link)
+{
+    sb_lock_take(w->lock);
+    sb_link_drop(w, link);
+    sb_lock_drop(w->lock);
+}
+
+void sb_worker_flush(struct sockbroker_worker *w)
+{
+    struct sb_report r;
+
+    begin_report(&r);
+    sb_lock_take(w->lock);
+    struct sb_link *link = current_link(w);
+    if (link)
+        add_finished(w, &r);
+    sb_lock_drop(w->lock);
+    if (r.n_results && link->carrier == SB_CARRIER_MESSAGE)
+        sb_control_settle(w, &link->session, &r, NULL);
+    else if (r.n_results)
+        send_report(link, &r);
+    if (link)
+        link_release(w, link);
 }
 
 /* ---- taking a connection ---- */
 
-static void give(struct sockbroker_worker *w, const struct sockbroker_socket_info *info, sockbroker_socket sock,
-                 struct sockbroker_conn *conn_out)
+static void give(const struct sockbroker_socket_info *info, sockbroker_socket sock, struct sockbroker_conn *conn_out)
+{
+    conn_out->sock = sock;
+    conn_out->info = *info;
+}
+
+static void count_open(struct sockbroker_worker *w)
 {
     sb_lock_take(w->lock);
     w->n_open++;
     sb_lock_drop(w->lock);
-    conn_out->sock = sock;
-    conn_out->info = *info;
 }
 
 /* carrier = message: the broker confirms before the application sees the connection, so nobody else can have it.
@@ -162,10 +220,15 @@ static void give(struct sockbroker_worker *w, const struct sockbroker_socket_inf
 static sockbroker_status settle(struct sockbroker_worker *w, struct sb_link *link, struct sb_pending_entry *e,
                                 struct sockbroker_conn *conn_out)
 {
-    struct sb_result ack = { e->lease_id, SB_VERDICT_ACK };
+    struct sb_report ack;
     bool kept = false;
     sockbroker_status st;
 
+    begin_report(&ack);
+    add_result(&ack, e->lease_id, SB_VERDICT_ACK);
+    sb_lock_take(w->lock);
+    add_finished(w, &ack);
+    sb_lock_drop(w->lock);
     do
         st = sb_control_settle(w, &link->session, &ack, &kept);
     while (st && sb_ends_is_open(link->end) && sockbroker_worker_state(w) != SOCKBROKER_WORKER_CLOSED);
@@ -175,7 +238,8 @@ static sockbroker_status settle(struct sockbroker_worker *w, struct sb_link *lin
         sb_socket_close(&e->sock);
         return SOCKBROKER_AGAIN;
     }
-    give(w, &e->info, e->sock, conn_out);
+    count_open(w);
+    give(&e->info, e->sock, conn_out);
     return SOCKBROKER_OK;
 }
 
@@ -214,7 +278,7 @@ static sockbroker_status keep_socket(struct sockbroker_worker *w, struct sb_link
     sb_lock_drop(w->lock);
     if (st) {
         sb_socket_close(&sock);
-        report_result(link, lease_id, SB_VERDICT_NACK_UNUSABLE);
+        report_result(w, link, lease_id, SB_VERDICT_NACK_UNUSABLE);
     }
     return SOCKBROKER_AGAIN;
 }
@@ -229,13 +293,13 @@ static sockbroker_status take_packet(struct sockbroker_worker *w, struct sb_link
 
     *more_out = false;
     if (st == SOCKBROKER_NO_DESCRIPTORS)
-        report_result(link, d.number, SB_VERDICT_NACK_DESCRIPTORS);
+        report_result(w, link, d.number, SB_VERDICT_NACK_DESCRIPTORS);
     if (st)
         return st;
     (void)sb_failpoint("taken");
     if (d.kind == SB_DELIVERY_INFO) {
-        report_result(link, d.number, SB_VERDICT_ACK);
-        give(w, &d.record.info, sock, conn_out);
+        report_result(w, link, d.number, SB_VERDICT_ACK);
+        give(&d.record.info, sock, conn_out);
         return SOCKBROKER_OK;
     }
     *more_out = true;
@@ -290,13 +354,6 @@ static struct sb_link *link_use(struct sockbroker_worker *w, enum sockbroker_wor
     *empty_out = link && link->empty;
     sb_lock_drop(w->lock);
     return link;
-}
-
-static void link_release(struct sockbroker_worker *w, struct sb_link *link)
-{
-    sb_lock_take(w->lock);
-    sb_link_drop(w, link);
-    sb_lock_drop(w->lock);
 }
 
 /* What there is now. AGAIN: nothing, and something may come. */
@@ -359,26 +416,29 @@ sockbroker_socket sockbroker_worker_fd(const struct sockbroker_worker *w)
     return w->wake.set;
 }
 
+/* Lock taken. True when it has to go now: nobody may wait, or no more fit. */
+static bool note_finished(struct sockbroker_worker *w, uint64_t lease_id)
+{
+    w->n_open -= w->n_open > 0;
+    w->finished[w->n_finished++] = lease_id;
+    if (w->n_finished == 1) {
+        w->flush_at_ms = sb_clock_ms() + w->finish_within_ms;
+        if (!w->flusher_knows && w->finish_within_ms)
+            sb_lock_wake(w->lock); /* the control thread keeps the time */
+        w->flusher_knows = true;
+    }
+    return !w->finish_within_ms || w->n_finished == SB_RESULTS_MAX - 1 || w->state != SOCKBROKER_WORKER_READY;
+}
+
 sockbroker_status sockbroker_worker_finished(struct sockbroker_worker *w, uint64_t lease_id)
 {
-    struct sb_result over = { lease_id, SB_VERDICT_FINISHED };
-    bool kept;
-
     if (is_forked(w))
         return SOCKBROKER_FORKED;
     sb_lock_take(w->lock);
-    struct sb_link *link = w->link;
-    if (link)
-        link->n_users++;
-    w->n_open -= w->n_open > 0;
+    bool now = note_finished(w, lease_id);
     sb_lock_drop(w->lock);
-    if (!link)
-        return SOCKBROKER_OK;
-    if (link->carrier == SB_CARRIER_MESSAGE)
-        sb_control_settle(w, &link->session, &over, &kept);
-    else
-        report_result(link, lease_id, over.verdict);
-    link_release(w, link);
+    if (now)
+        sb_worker_flush(w);
     return SOCKBROKER_OK;
 }
 

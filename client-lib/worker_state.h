@@ -26,7 +26,7 @@ struct sb_link {
 
 struct sockbroker_worker {
     /* set by open(), never changed */
-    uint32_t owner; /* process id */
+    unsigned owner; /* sb_process_epoch() */
     char dir[SB_RUNDIR_MAX];
     char control_path[SB_PATH_MAX];
     struct sb_attach attach; /* what to ask for; n_open is filled in each time */
@@ -45,6 +45,11 @@ struct sockbroker_worker {
     struct sb_link *old_link; /* of the session before, while it may hold packets */
     struct sb_pending pending; /* carrier = message */
     uint64_t n_open;
+    uint32_t finish_within_ms;             /* 0: report each at once */
+    uint64_t finished[SB_RESULTS_MAX - 1]; /* over and not yet reported; they ride with the next report */
+    uint32_t n_finished;
+    uint64_t flush_at_ms; /* with n_finished > 0: when they go by themselves */
+    bool flusher_knows;   /* the control thread will look at that time */
 
     /* client: changed by the control thread under the lock; used outside it by holders of n_client_users */
     struct sb_client *client;
@@ -57,14 +62,18 @@ sockbroker_status sb_control_connect(struct sockbroker_worker *w, struct sockbro
 /* The control thread's body. */
 void sb_control_run(void *worker);
 
+/* Reports what is over and still waits for company. Any thread; takes the lock. */
+void sb_worker_flush(struct sockbroker_worker *w);
+
 /* Detaches from the broker, if there is one. */
 void sb_control_leave(struct sockbroker_worker *w);
 
 /* Lock taken. Lets go of one use; the last one closes the socket and frees the link. */
 void sb_link_drop(struct sockbroker_worker *w, struct sb_link *link);
 
-/* A call on the client by any thread; CLOSED when there is none now. Takes the lock. */
+/* carrier = message: what sb_xfer_send_report() is to the pair. One call on the client, by any thread; CLOSED when there is no
+ * broker now. kept_out (may be NULL): what the broker says of the first result. Takes the lock. */
 sockbroker_status sb_control_settle(struct sockbroker_worker *w, const struct sb_session_key *session,
-                                    const struct sb_result *result, bool *kept_out);
+                                    const struct sb_report *report, bool *kept_out);
 
 #endif

@@ -23,7 +23,9 @@ void sb_lock_wake(struct sb_lock *lock);
 sockbroker_status sb_thread_create(void (*run)(void *), void *arg, struct sb_thread **thread_out);
 void sb_thread_join(struct sb_thread *thread); /* waits for its end and frees it; NULL is allowed */
 
-/* Of the process that runs, to notice a fork. */
 uint32_t sb_process_id(void);
+
+/* A number that is another one in a forked child; 0 only before the first call. Costs no system call after the first. */
+unsigned sb_process_epoch(void);
 
 #endif

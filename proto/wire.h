@@ -134,7 +134,8 @@ struct sb_attached {
     struct sb_session_key session;
     uint8_t token[SB_SECRET_LEN];
     enum sb_carrier carrier;
-    uint32_t heartbeat_ms; /* 100..3600000 */
+    uint32_t heartbeat_ms;     /* 100..3600000 */
+    uint32_t finish_within_ms; /* 0..1000 */
 };
 
 struct sb_told {

@@ -4,6 +4,7 @@
 
 #define HEARTBEAT_MS_MIN 100u
 #define HEARTBEAT_MS_MAX 3600000u
+#define FINISH_WITHIN_MS_MAX 1000u
 
 static const struct sb_wire_field failure_fields[] = {
     SB_WIRE_NUMBER(struct sb_failure, status, SOCKBROKER_OK + 1, SOCKBROKER_STATUS_COUNT - 1),
@@ -18,6 +19,7 @@ static const struct sb_wire_field attached_fields[] = {
     SB_WIRE_BYTES(struct sb_attached, token, SB_SECRET_LEN),
     SB_WIRE_NUMBER(struct sb_attached, carrier, SB_CARRIER_DIRECT, SB_CARRIER_MESSAGE),
     SB_WIRE_NUMBER(struct sb_attached, heartbeat_ms, HEARTBEAT_MS_MIN, HEARTBEAT_MS_MAX),
+    SB_WIRE_NUMBER(struct sb_attached, finish_within_ms, 0, FINISH_WITHIN_MS_MAX),
 };
 
 static const struct sb_wire_message attached_message = {SB_WIRE_MESSAGE(sb__attached__descriptor, attached_fields)};

@@ -226,6 +226,7 @@ static void attached_min(union wire_any *m)
     m->reply.as.attached.session.id = 1;
     m->reply.as.attached.carrier = SB_CARRIER_DIRECT;
     m->reply.as.attached.heartbeat_ms = 100;
+    m->reply.as.attached.finish_within_ms = 0;
 }
 
 static void attached_max(union wire_any *m)
@@ -236,6 +237,7 @@ static void attached_max(union wire_any *m)
     memset(m->reply.as.attached.token, 0xff, SB_SECRET_LEN);
     m->reply.as.attached.carrier = SB_CARRIER_MESSAGE;
     m->reply.as.attached.heartbeat_ms = 3600000;
+    m->reply.as.attached.finish_within_ms = 1000;
 }
 
 static void told_min(union wire_any *m)
@@ -689,6 +691,8 @@ static const struct struct_case struct_cases[] = {
     {"attached_id_0", "attached_min", SET(reply.as.attached.session.id, 0), "SessionKey.id is 0"},
     {"carrier_0", "attached_min", SET(reply.as.attached.carrier, 0), "Attached.carrier is 0; it must be 1..2"},
     {"carrier_3", "attached_min", SET(reply.as.attached.carrier, 3), "Attached.carrier is 3; it must be 1..2"},
+    {"finish_within_high", "attached_max", SET(reply.as.attached.finish_within_ms, 1001),
+     "Attached.finish_within_ms is 1001; it must be 0..1000"},
     {"heartbeat_99", "attached_min", SET(reply.as.attached.heartbeat_ms, 99),
      "Attached.heartbeat_ms is 99; it must be"},
     {"heartbeat_high", "attached_max", SET(reply.as.attached.heartbeat_ms, 3600001),

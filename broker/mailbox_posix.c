@@ -1,0 +1,158 @@
+#include "broker/mailbox.h"
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+#include "broker/dispatch.h"
+#include "broker/session.h"
+#include "proto/clock.h"
+#include "proto/socket.h"
+
+#define EVENTS_MAX 64
+
+struct sb_mailbox {
+    struct sb_broker *broker;
+    sockbroker_socket set; /* an epoll set of all pairs; the loop watches it only while eager */
+    bool eager;
+    uint64_t eager_until_ms;
+    unsigned n_handles;
+    uv_poll_t poll;
+    uv_prepare_t before_sleep;
+    uv_timer_t late;
+};
+
+void sb_mailbox_collect(struct sb_mailbox *m)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int n;
+
+    do {
+        n = epoll_wait(m->set, events, EVENTS_MAX, 0);
+        for (int i = 0; i < n; i++)
+            sb_session_heard(events[i].data.ptr, events[i].events & EPOLLOUT);
+    } while (n == EVENTS_MAX);
+}
+
+static bool is_expecting(const struct sb_mailbox *m)
+{
+    return m->broker->leases.n_leased > 0;
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct sb_mailbox *m = poll->data;
+
+    (void)status;
+    (void)events;
+    sb_mailbox_collect(m);
+    sb_dispatch_pump(m->broker);
+}
+
+static void set_eager(struct sb_mailbox *m, bool eager)
+{
+    if (m->eager == eager)
+        return;
+    m->eager = eager;
+    if (eager)
+        uv_poll_start(&m->poll, UV_READABLE, on_ready);
+    else
+        uv_poll_stop(&m->poll);
+}
+
+/* Nothing woke the loop for a while. Were there reports? Then they shall wake it themselves. */
+static void on_late(uv_timer_t *timer)
+{
+    struct sb_mailbox *m = timer->data;
+    uint32_t before = m->broker->leases.n_leased;
+
+    sb_mailbox_collect(m);
+    if (m->broker->leases.n_leased < before) {
+        m->eager_until_ms = uv_now(&m->broker->loop) + SB_MAILBOX_EAGER_MS;
+        set_eager(m, true);
+    }
+    sb_dispatch_pump(m->broker);
+}
+
+/* Each time before the loop sleeps. */
+static void on_before_sleep(uv_prepare_t *prepare)
+{
+    struct sb_mailbox *m = prepare->data;
+
+    if (m->eager) {
+        if (uv_now(&m->broker->loop) >= m->eager_until_ms)
+            set_eager(m, false);
+        return;
+    }
+    if (!is_expecting(m))
+        return;
+    sb_mailbox_collect(m);
+    sb_dispatch_pump(m->broker);
+    if (is_expecting(m))
+        uv_timer_start(&m->late, on_late, SB_MAILBOX_LATE_MS, 0);
+}
+
+sockbroker_status sb_mailbox_open(struct sb_broker *b, struct sb_mailbox **mailbox_out)
+{
+    struct sb_mailbox *m = calloc(1, sizeof(*m));
+
+    if (!m)
+        return SOCKBROKER_NO_MEMORY;
+    m->broker = b;
+    m->set = epoll_create1(EPOLL_CLOEXEC);
+    if (m->set < 0 || uv_poll_init_socket(&b->loop, &m->poll, m->set)) {
+        sb_socket_close(&m->set);
+        free(m);
+        return SOCKBROKER_NO_DESCRIPTORS;
+    }
+    uv_prepare_init(&b->loop, &m->before_sleep);
+    uv_timer_init(&b->loop, &m->late);
+    m->poll.data = m->before_sleep.data = m->late.data = m;
+    m->n_handles = 3;
+    uv_prepare_start(&m->before_sleep, on_before_sleep);
+    *mailbox_out = m;
+    return SOCKBROKER_OK;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct sb_mailbox *m = handle->data;
+
+    if (--m->n_handles == 0)
+        free(m);
+}
+
+void sb_mailbox_close(struct sb_mailbox *m)
+{
+    if (!m)
+        return;
+    uv_close((uv_handle_t *)&m->poll, on_closed);
+    uv_close((uv_handle_t *)&m->before_sleep, on_closed);
+    uv_close((uv_handle_t *)&m->late, on_closed);
+    sb_socket_close(&m->set);
+}
+
+static sockbroker_status control(struct sb_mailbox *m, int operation, struct sb_session *s, uint32_t events)
+{
+    struct epoll_event e = { .events = events, .data.ptr = s };
+
+    return epoll_ctl(m->set, operation, s->end, &e) ? SOCKBROKER_NO_MEMORY : SOCKBROKER_OK;
+}
+
+sockbroker_status sb_mailbox_add(struct sb_mailbox *m, struct sb_session *s)
+{
+    return control(m, EPOLL_CTL_ADD, s, EPOLLIN);
+}
+
+void sb_mailbox_remove(struct sb_mailbox *m, struct sb_session *s)
+{
+    control(m, EPOLL_CTL_DEL, s, 0);
+}
+
+void sb_mailbox_want_writable(struct sb_mailbox *m, struct sb_session *s, bool wanted)
+{
+    control(m, EPOLL_CTL_MOD, s, EPOLLIN | (wanted ? EPOLLOUT : 0u));
+    if (wanted) /* that event has to wake the loop */
+        set_eager(m, true);
+    if (wanted)
+        m->eager_until_ms = uv_now(&m->broker->loop) + SB_MAILBOX_EAGER_MS;
+}
