@@ -5,6 +5,7 @@
 
 #include "broker/broker.h"
 #include "broker/selector.h"
+#include "proto/stamp.h"
 
 struct sb_listener;
 
@@ -24,6 +25,7 @@ struct sb_endpoint {
     uint32_t n_conns;     /* held and leased */
     uint64_t closing_ms;  /* since when it is CLOSING */
     struct sb_endpoint_counters counters;
+    struct sb_stamp stamps[2]; /* for IPv4 and for IPv6 clients */
     struct sb_endpoint *prev, *next;
 };
 

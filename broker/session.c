@@ -288,7 +288,8 @@ sockbroker_status sb_session_lease(struct sb_session *s, struct sb_member *m, st
     record.info = c->info;
     record.protocol_info_layout = 0;
     record.protocol_info_len = 0;
-    sockbroker_status st = sb_xfer_send(s->end, s->carrier, &record, c->sock, &os_code);
+    struct sb_stamp *stamp = &c->endpoint->stamps[c->info.peer.family == SOCKBROKER_IPV6];
+    sockbroker_status st = sb_xfer_send(s->end, s->carrier, &record, c->sock, stamp, &os_code);
     if (!st) {
         add_lease(s, m, c);
         if (s->carrier == SB_CARRIER_MESSAGE)

@@ -43,7 +43,7 @@ static void watch_leases(struct sb_session *s, uint64_t now_ms)
 
     if (!limits || age_ms < limits->withdraw_after_ms)
         return;
-    if (sb_session_withdraw(s))
+    if (sb_session_withdraw(s) || s->state == SB_SESSION_STUCK) /* that takes an unread probe back too: ask again */
         sb_session_mark_stuck(s);
     if (!s->leases || age_ms < limits->ack_timeout_ms)
         return;

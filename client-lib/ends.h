@@ -7,6 +7,9 @@
 /* Waits until the pair takes another packet, or its other end is gone. */
 void sb_ends_wait_writable(sockbroker_socket end);
 
+/* Ends the pair for both sides. */
+void sb_ends_shut(sockbroker_socket end);
+
 /* False once the other end of the pair is gone. */
 bool sb_ends_is_open(sockbroker_socket end);
 

@@ -12,6 +12,11 @@ void sb_ends_wait_writable(sockbroker_socket end)
     poll(&p, 1, -1);
 }
 
+void sb_ends_shut(sockbroker_socket end)
+{
+    shutdown(end, SHUT_RDWR);
+}
+
 bool sb_ends_is_open(sockbroker_socket end)
 {
     struct pollfd p = { .fd = end, .events = 0 };

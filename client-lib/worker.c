@@ -337,7 +337,9 @@ static sockbroker_status take_from(struct sockbroker_worker *w, struct sb_link *
         if (st == SOCKBROKER_AGAIN && !empty)
             st = take_packet(w, link, conn_out, &more);
     }
-    if (st != SOCKBROKER_CLOSED && st != SOCKBROKER_BAD_MESSAGE)
+    if (st == SOCKBROKER_BAD_MESSAGE) /* not one of our brokers: it sees the end and the library attaches anew */
+        sb_ends_shut(link->end);
+    else if (st != SOCKBROKER_CLOSED)
         return st;
     note_empty(w, link);
     return link->carrier == SB_CARRIER_MESSAGE ? next_pending(w, link, conn_out) : SOCKBROKER_AGAIN;

@@ -84,6 +84,8 @@ static ProtobufCWireType wire_type_of(ProtobufCType type)
         return PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
     case PROTOBUF_C_TYPE_FIXED64:
         return PROTOBUF_C_WIRE_TYPE_64BIT;
+    case PROTOBUF_C_TYPE_FIXED32:
+        return PROTOBUF_C_WIRE_TYPE_32BIT;
     default:
         return PROTOBUF_C_WIRE_TYPE_VARINT;
     }

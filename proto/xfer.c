@@ -30,6 +30,8 @@ sockbroker_status sb_xfer_receive_report(sockbroker_socket broker_end, struct sb
     }
     if (st == SOCKBROKER_BAD_MESSAGE)
         return sb_error_set(error_out, st, 0, "a worker sent a packet longer than %u bytes or with descriptors", SB_PACKET_MAX);
+    if (!st && sb_stamp_unpack_report(buf, len, report_out))
+        return SOCKBROKER_OK;
     return st ? st : sb_wire_unpack_report(buf, len, report_out, error_out);
 }
 
@@ -38,9 +40,31 @@ sockbroker_status sb_xfer_send_report(sockbroker_socket worker_end, const struct
     uint8_t buf[SB_PACKET_MAX];
     size_t len;
     int os_code;
-    sockbroker_status st = sb_wire_pack_report(report, buf, sizeof(buf), &len);
+    sockbroker_status st = SOCKBROKER_OK;
 
+    if (!sb_stamp_pack_report(report, buf, sizeof(buf), &len))
+        st = sb_wire_pack_report(report, buf, sizeof(buf), &len);
     return st ? st : sb_xfer_send_packet(worker_end, buf, len, SOCKBROKER_SOCKET_NONE, &os_code);
+}
+
+/* What this thread unpacked last from IPv4 and from IPv6 clients: the next packet is most likely like one of them. */
+static _Thread_local struct sb_stamp taken[2];
+
+static sockbroker_status unpack(const uint8_t *data, size_t len, struct sb_delivery *d)
+{
+    struct sockbroker_socket_info *info = &d->record.info;
+
+    if (sb_stamp_unpack(&taken[0], data, len, info) || sb_stamp_unpack(&taken[1], data, len, info)) {
+        d->kind = SB_DELIVERY_INFO;
+        d->number = info->lease_id;
+        d->record.protocol_info_layout = 0;
+        d->record.protocol_info_len = 0;
+        return SOCKBROKER_OK;
+    }
+    sockbroker_status st = sb_wire_unpack_delivery(data, len, d, NULL);
+    if (!st && d->kind == SB_DELIVERY_INFO && !d->record.protocol_info_len)
+        sb_stamp_learn(&taken[info->peer.family == SOCKBROKER_IPV6], info);
+    return st;
 }
 
 static bool wants_socket(const struct sb_delivery *d)
@@ -57,7 +81,7 @@ sockbroker_status sb_xfer_receive(sockbroker_socket worker_end, struct sb_delive
 
     if (st && st != SOCKBROKER_NO_DESCRIPTORS)
         return st;
-    if (sb_wire_unpack_delivery(buf, len, delivery_out, NULL)) {
+    if (unpack(buf, len, delivery_out)) {
         sb_socket_close(&sock);
         return SOCKBROKER_BAD_MESSAGE;
     }

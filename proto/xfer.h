@@ -10,6 +10,7 @@
 #ifndef SB_PROTO_XFER_H
 #define SB_PROTO_XFER_H
 
+#include "proto/stamp.h"
 #include "proto/wire.h"
 
 /* Both ends, non-blocking and close-on-exec; worker_end may be used by several processes. */
@@ -18,10 +19,11 @@ sockbroker_status sb_xfer_open_pair(sockbroker_socket *broker_end_out, sockbroke
 /* ---- the broker's side ---- */
 
 /* Sends one connection. For MESSAGE the caller then sends the record in a Handoff; on Windows this call completes it.
+ * stamp: kept by the caller from one connection to the next of the same endpoint and family.
  * OK; AGAIN (the worker has not read what came before, or too many descriptors are in flight: os_code_out tells
  * ETOOMANYREFS apart); CLOSED; PERMISSION (a security module); NO_MEMORY; SYSTEM. On any but OK nothing has moved. */
 sockbroker_status sb_xfer_send(sockbroker_socket broker_end, enum sb_carrier carrier, struct sb_record *record,
-                               sockbroker_socket sock, int *os_code_out);
+                               sockbroker_socket sock, struct sb_stamp *stamp, int *os_code_out);
 
 /* Asks whether anybody reads. OK, AGAIN, CLOSED, SYSTEM. */
 sockbroker_status sb_xfer_send_probe(sockbroker_socket broker_end, uint64_t number);

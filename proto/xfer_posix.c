@@ -117,19 +117,23 @@ sockbroker_status sb_xfer_receive_packet(sockbroker_socket end, uint8_t *buf, si
     return SOCKBROKER_OK;
 }
 
-sockbroker_status sb_xfer_send(sockbroker_socket broker_end, enum sb_carrier carrier, struct sb_record *record,
-                               sockbroker_socket sock, int *os_code_out)
+static sockbroker_status pack_lease(uint64_t lease_id, uint8_t *buf, size_t cap, size_t *len_out)
 {
     struct sb_delivery d;
+
+    d.kind = SB_DELIVERY_LEASE;
+    d.number = lease_id;
+    return sb_wire_pack_delivery(&d, buf, cap, len_out);
+}
+
+sockbroker_status sb_xfer_send(sockbroker_socket broker_end, enum sb_carrier carrier, struct sb_record *record,
+                               sockbroker_socket sock, struct sb_stamp *stamp, int *os_code_out)
+{
     uint8_t buf[SB_PACKET_MAX];
     size_t len;
+    sockbroker_status st = carrier == SB_CARRIER_DIRECT ? sb_stamp_pack(stamp, &record->info, buf, sizeof(buf), &len)
+                                                        : pack_lease(record->info.lease_id, buf, sizeof(buf), &len);
 
-    d.kind = carrier == SB_CARRIER_DIRECT ? SB_DELIVERY_INFO : SB_DELIVERY_LEASE;
-    d.number = record->info.lease_id;
-    d.record.info = record->info;
-    d.record.protocol_info_layout = 0;
-    d.record.protocol_info_len = 0;
-    sockbroker_status st = sb_wire_pack_delivery(&d, buf, sizeof(buf), &len);
     return st ? st : sb_xfer_send_packet(broker_end, buf, len, sock, os_code_out);
 }
 

@@ -569,7 +569,7 @@ static const struct raw_case raw_cases[] = {
     {"ip_5", DELIVERY, "info_min", ADD("\x42\7\x0a\5" "12345"), 0, "Address.ip has 5 bytes; it must have 4 or 16"},
     {"ip_3", DELIVERY, "info_min", ADD("\x42\5\x0a\3" "123"), 0, "Address.ip has 3 bytes; it must have 4..16"},
     {"ip_17", DELIVERY, "info_min", ADD("\x42\x13\x0a\x11" "12345678901234567"), 0, "Address.ip has 17 bytes"},
-    {"port_65536", DELIVERY, "info_min", ADD("\x42\4\x10\x80\x80\4"), 0, "Address.port is 65536; it must be 0..65535"},
+    {"port_65536", DELIVERY, "info_min", ADD("\x42\5\x15\0\0\1\0"), 0, "Address.port is 65536; it must be 0..65535"},
     {"results_65", REPORT, "report_max", ADD("\x0a\x0b\x09\1\0\0\0\0\0\0\0\x10\1"), 0,
      "Report.results has 65 entries; it must have 0..64"},
     {"settle_65", REQUEST, "settle_max", ADD("\x12\x0b\x09\1\0\0\0\0\0\0\0\x10\1"), 0, "Settle.results has 65 entries"},
