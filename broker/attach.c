@@ -12,6 +12,7 @@
 #include "proto/error.h"
 #include "proto/secret.h"
 
+#define ATTACHING_MAX 256u /* between Attach and Hello lie milliseconds */
 #define FINISH_WITHIN_MS 20 /* where open counts only inform people, the end of a connection need not wake anybody */
 
 static sockbroker_status check_version(const struct sb_attach *a, struct sockbroker_error *error)
@@ -63,10 +64,27 @@ static uint32_t count_of_uid(const struct sb_broker *b, uint32_t uid)
     return n;
 }
 
+/* Who attached and never came for its pair holds a place that nobody uses: the one that has waited longest makes room. */
+static void make_room(struct sb_broker *b)
+{
+    struct sb_session *s;
+
+    if (b->n_attaching < ATTACHING_MAX && (b->n_sessions < b->max_sessions || !b->n_attaching))
+        return;
+    DL_FOREACH(b->sessions, s) {
+        if (s->state == SB_SESSION_ATTACHING) {
+            b->busy_refusals++;
+            sb_session_end(s, "made room for others");
+            return;
+        }
+    }
+}
+
 static sockbroker_status check_limits(struct sb_broker *b, const struct sb_peer *ids, struct sockbroker_error *error)
 {
     if (b->state == SB_BROKER_STOPPING)
         return sb_error_set(error, SOCKBROKER_BUSY, 0, "the broker is stopping; attach to the next one");
+    make_room(b);
     if (b->n_sessions >= b->max_sessions)
         return sb_error_set(error, SOCKBROKER_BUSY, 0, "%u workers are attached, which is the limit; raise max_sessions",
                             b->n_sessions);
@@ -81,8 +99,8 @@ static bool may_resume(const struct sb_session *s, const struct sb_attach *a)
     return a->has_resume && a->resume.id == s->key.id && sb_secret_equal(a->resume.secret, s->key.secret, SB_SECRET_LEN);
 }
 
-/* A name belongs to one living worker. A dead one's is free at once, before its end was noticed; so is one that attached and
- * never came for its pair, for then nothing can be on its way to it. */
+/* A name belongs to one living worker. A dead one's is free at once, before its end was noticed. Between Attach and Hello there
+ * is no handle yet, only a number: then it is free for the process that took it, and when no such process is left. */
 static sockbroker_status claim_name(struct sb_broker *b, const struct sb_attach *a, const struct sb_peer *ids,
                                     struct sockbroker_error *error)
 {
@@ -94,7 +112,8 @@ static sockbroker_status claim_name(struct sb_broker *b, const struct sb_attach 
         sb_session_end(s, "resumed");
     else if (s->peer.handle != SOCKBROKER_SOCKET_NONE && !sb_peer_is_alive(&s->peer))
         sb_session_end(s, "died");
-    else if (s->peer.handle == SOCKBROKER_SOCKET_NONE && s->peer.uid == ids->uid)
+    else if (s->peer.handle == SOCKBROKER_SOCKET_NONE && s->peer.uid == ids->uid &&
+             (s->peer.pid == ids->pid || !sb_process_exists(s->peer.pid)))
         sb_session_end(s, "attached anew");
     else
         return sb_error_set(error, SOCKBROKER_NAME_TAKEN, 0,

@@ -22,7 +22,7 @@
 #include "sockbroker/sockbroker.h"
 
 #define FREE_CALLS 256u    /* beyond one parked Next for each worker */
-#define CALLERS_SPARE 512u /* connected processes beyond one for each worker */
+#define CALLERS_SPARE 128u /* connected processes beyond one for each worker */
 
 /* ---- events ---- */
 
@@ -108,6 +108,8 @@ void sb_broker_reload(struct sb_broker *b)
     struct sockbroker_error error;
     struct sb_config fresh;
 
+    if (b->state == SB_BROKER_STOPPING)
+        return;
     sb_notify_reloading();
     sockbroker_status st = b->read_config(b->read_config_arg, &fresh, &error);
     if (!st) {

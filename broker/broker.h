@@ -43,6 +43,8 @@ struct sb_broker {
     struct sb_session *sessions;           /* list, in the order they attached */
     uint32_t n_sessions;
     struct sb_waiter *waiters; /* callers that wait for a drain to end */
+    uint32_t n_attaching;  /* sessions that have not taken their pair yet */
+    uint32_t n_closing;    /* connections that a thread is closing, see closer.h */
     uint32_t max_connections;
     uint32_t max_sessions;
     uint64_t started_ms;

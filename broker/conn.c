@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "proto/failpoint.h"
 #include "proto/socket.h"
 
 /* A lease id is a running number and the slot it stands in: found at once, and the same again only after 2^44 leases, which
@@ -32,7 +33,7 @@ static sockbroker_status grow(struct sb_lease_table *t)
 
     if (n > SLOT_MASK + 1)
         return SOCKBROKER_NO_MEMORY;
-    struct sb_conn **slots = realloc(t->slots, n * sizeof(struct sb_conn *));
+    struct sb_conn **slots = sb_failpoint("lease_memory") ? NULL : realloc(t->slots, n * sizeof(struct sb_conn *));
     if (!slots)
         return SOCKBROKER_NO_MEMORY;
     t->slots = slots;
@@ -51,7 +52,7 @@ static sockbroker_status grow(struct sb_lease_table *t)
 sockbroker_status sb_conn_create(struct sb_lease_table *t, sockbroker_socket *sock, const struct sockbroker_socket_info *info,
                                  struct sb_endpoint *endpoint, struct sb_conn **conn_out)
 {
-    struct sb_conn *c = malloc(sizeof(*c));
+    struct sb_conn *c = sb_failpoint("conn_memory") ? NULL : malloc(sizeof(*c));
 
     if (!c)
         return SOCKBROKER_NO_MEMORY;
@@ -66,13 +67,9 @@ sockbroker_status sb_conn_create(struct sb_lease_table *t, sockbroker_socket *so
     return SOCKBROKER_OK;
 }
 
-void sb_conn_destroy(struct sb_lease_table *t, struct sb_conn *c, bool reset)
+void sb_conn_destroy(struct sb_lease_table *t, struct sb_conn *c)
 {
     sb_lease_end(t, c);
-    if (reset)
-        sb_socket_reset(&c->sock);
-    else
-        sb_socket_close(&c->sock);
     t->n_conns--;
     free(c);
 }

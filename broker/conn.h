@@ -44,8 +44,8 @@ void sb_leases_deinit(struct sb_lease_table *t);
 sockbroker_status sb_conn_create(struct sb_lease_table *t, sockbroker_socket *sock, const struct sockbroker_socket_info *info,
                                  struct sb_endpoint *endpoint, struct sb_conn **conn_out);
 
-/* Closes the broker's descriptor and frees. reset: the client shall see that nobody served it. */
-void sb_conn_destroy(struct sb_lease_table *t, struct sb_conn *conn, bool reset);
+/* Ends its lease, if any, and frees it. Its socket must have been closed or moved out. */
+void sb_conn_destroy(struct sb_lease_table *t, struct sb_conn *conn);
 
 /* A new lease id for the connection. OK, NO_MEMORY. end: the id is void from now on. */
 sockbroker_status sb_lease_begin(struct sb_lease_table *t, struct sb_conn *conn);

@@ -2,6 +2,7 @@
 
 #include <utlist.h>
 
+#include "broker/closer.h"
 #include "broker/endpoint.h"
 #include "broker/histogram.h"
 #include "broker/listener.h"
@@ -29,10 +30,17 @@ static bool offer(struct sb_conn *c)
     return true;
 }
 
+/* reset: the client shall see that nobody served it. */
 static void let_go(struct sb_conn *c, bool reset)
 {
+    struct sb_broker *b = c->endpoint->broker;
+
     c->endpoint->n_conns--;
-    sb_conn_destroy(&c->endpoint->broker->leases, c, reset);
+    if (reset)
+        sb_socket_reset(&c->sock); /* lingers for no time at all */
+    else
+        sb_closer_close(b, &c->sock);
+    sb_conn_destroy(&b->leases, c);
 }
 
 static void count_held(struct sb_endpoint *e)

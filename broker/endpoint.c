@@ -58,13 +58,59 @@ static void make_plan(const struct sb_endpoint_config *c, struct plan *p)
     }
 }
 
-/* ---- opening them: all or none ---- */
-
 struct opened {
     sockbroker_socket sock;
     struct sockbroker_addr addr;
     bool dual;
 };
+
+/* ---- sockets that are there already ---- */
+
+static bool is_wanted(const struct sb_endpoint_config *c, const struct sb_listener *l)
+{
+    struct plan p;
+
+    if (!c)
+        return false;
+    make_plan(c, &p);
+    for (size_t i = 0; i < p.n; i++) {
+        if (!sockbroker_addr_compare(&p.requests[i].addr, &l->addr) && p.requests[i].dual == l->dual)
+            return true;
+    }
+    return false;
+}
+
+static struct sb_listener *find_listener(struct sb_broker *b, const struct sb_listen_request *r)
+{
+    struct sb_endpoint *e;
+    struct sb_listener *l;
+
+    DL_FOREACH(b->endpoints, e) {
+        DL_FOREACH(e->listeners, l) {
+            if (!sockbroker_addr_compare(&l->addr, &r->addr) && l->dual == r->dual)
+                return l;
+        }
+    }
+    return NULL;
+}
+
+/* Another number for a listening socket that `name` may have: its own, or one that its owner gives up. */
+static bool adopt(struct sb_broker *b, const char *name, const struct sb_config *next, const struct sb_listen_request *r,
+                  struct opened *o)
+{
+    struct sb_listener *l = find_listener(b, r);
+
+    if (!l)
+        return false;
+    const char *owner = l->endpoint->config.name;
+    if (strcmp(owner, name) && is_wanted(sb_config_find(next, owner), l))
+        return false;
+    o->addr = l->addr;
+    o->dual = l->dual;
+    return sb_socket_duplicate(l->sock, &o->sock) == SOCKBROKER_OK;
+}
+
+/* ---- opening them: all or none ---- */
 
 static void close_opened(struct opened *o, size_t n)
 {
@@ -85,31 +131,49 @@ static bool may_leave_out(const struct sb_listen_request *r, sockbroker_status s
            (st == SOCKBROKER_ADDRESS_NOT_AVAILABLE || st == SOCKBROKER_UNSUPPORTED) && !sb_listen_has_ipv6_address();
 }
 
-static sockbroker_status open_planned(const char *name, const struct plan *p, uint16_t port, struct opened *o, size_t *n_out,
-                                      struct sockbroker_error *error)
+struct opening {
+    struct sb_broker *broker;
+    const struct sb_endpoint_config *config;
+    const struct sb_config *next;
+    struct plan plan;
+};
+
+static sockbroker_status open_one(const struct opening *how, const struct sb_listen_request *r, struct opened *o,
+                                  struct sockbroker_error *error)
 {
+    enum sb_listen_note note;
+
+    o->sock = SOCKBROKER_SOCKET_NONE;
+    if (r->addr.port && adopt(how->broker, how->config->name, how->next, r, o))
+        return SOCKBROKER_OK;
+    sockbroker_status st = sb_listen_open(r, &o->sock, &o->addr, &note, error);
+    if (!st && note == SB_LISTEN_NO_IPV6)
+        note_no_ipv6(how->config->name);
+    o->dual = r->dual && note == SB_LISTEN_AS_ASKED;
+    return st;
+}
+
+static sockbroker_status open_planned(const struct opening *how, struct opened *o, size_t *n_out, struct sockbroker_error *error)
+{
+    const struct plan *p = &how->plan;
+    uint16_t port = 0;
     size_t n = 0;
 
     for (size_t i = 0; i < p->n; i++) {
         struct sb_listen_request r = p->requests[i];
-        enum sb_listen_note note;
 
         if (!r.addr.port)
             r.addr.port = port;
-        o[n].sock = SOCKBROKER_SOCKET_NONE;
-        sockbroker_status st = sb_listen_open(&r, &o[n].sock, &o[n].addr, &note, error);
+        sockbroker_status st = open_one(how, &r, &o[n], error);
         if (st && may_leave_out(&r, st, p->n - 1)) {
-            sb_log(SB_LOG_WARNING, "address_left_out", "endpoint=%s cause=\"%s\"", name, error->text);
+            sb_log(SB_LOG_WARNING, "address_left_out", "endpoint=%s cause=\"%s\"", how->config->name, error->text);
             continue;
         }
         if (st) {
             close_opened(o, n);
             return st;
         }
-        if (note == SB_LISTEN_NO_IPV6)
-            note_no_ipv6(name);
-        o[n].dual = r.dual && note == SB_LISTEN_AS_ASKED;
-        if (!port)
+        if (!p->requests[i].addr.port)
             port = o[n].addr.port;
         n++;
     }
@@ -122,21 +186,19 @@ static bool asks_for_any_port(const struct plan *p)
     return p->n > 1 && p->requests[0].addr.port == 0;
 }
 
-static sockbroker_status open_all(const struct sb_endpoint_config *c, struct opened *o, size_t *n_out,
-                                  struct sockbroker_error *error)
+static sockbroker_status open_all(struct opening *how, struct opened *o, size_t *n_out, struct sockbroker_error *error)
 {
     struct sockbroker_error local;
-    struct plan p;
     sockbroker_status st;
 
-    make_plan(c, &p);
+    make_plan(how->config, &how->plan);
     for (unsigned i = 0;; i++) {
-        st = open_planned(c->name, &p, 0, o, n_out, &local);
-        if (st != SOCKBROKER_ADDRESS_IN_USE || !asks_for_any_port(&p) || i == PORT_TRIES)
+        st = open_planned(how, o, n_out, &local);
+        if (st != SOCKBROKER_ADDRESS_IN_USE || !asks_for_any_port(&how->plan) || i == PORT_TRIES)
             break;
     }
     if (st)
-        sb_error_set(error, st, local.os_code, "endpoint %s: %s", c->name, local.text);
+        sb_error_set(error, st, local.os_code, "endpoint %s: %s", how->config->name, local.text);
     return st;
 }
 
@@ -162,12 +224,13 @@ static sockbroker_status make_listeners(struct sb_endpoint *e, struct opened *o,
     return SOCKBROKER_OK;
 }
 
-static sockbroker_status open_listeners(struct sb_endpoint *e, const struct sb_endpoint_config *c, struct sb_listener **list_out,
-                                        struct sockbroker_error *error)
+static sockbroker_status open_listeners(struct sb_endpoint *e, const struct sb_endpoint_config *c, const struct sb_config *next,
+                                        struct sb_listener **list_out, struct sockbroker_error *error)
 {
     struct opened opened[2 * SB_ADDRESSES_PER_ENDPOINT_MAX];
+    struct opening how = { .broker = e->broker, .config = c, .next = next };
     size_t n = 0;
-    sockbroker_status st = open_all(c, opened, &n, error);
+    sockbroker_status st = open_all(&how, opened, &n, error);
 
     if (st)
         return st;
@@ -177,7 +240,7 @@ static sockbroker_status open_listeners(struct sb_endpoint *e, const struct sb_e
 
 /* ---- life ---- */
 
-sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint_config *config,
+sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint_config *config, const struct sb_config *next,
                                    struct sb_endpoint **endpoint_out, struct sockbroker_error *error_out)
 {
     struct sb_endpoint *e = calloc(1, sizeof(*e));
@@ -188,7 +251,7 @@ sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint
     sb_selector_init(&e->selector, config->policy);
     sockbroker_status st = sb_endpoint_config_copy(config, &e->config);
     if (!st)
-        st = open_listeners(e, config, &e->listeners, error_out);
+        st = open_listeners(e, config, next, &e->listeners, error_out);
     if (st) {
         sb_endpoint_config_deinit(&e->config);
         free(e);
@@ -198,14 +261,28 @@ sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint
     return SOCKBROKER_OK;
 }
 
-void sb_endpoint_close_listeners(struct sb_endpoint *e)
+/* Another listener may have the same socket: then its queue is in good hands. */
+static bool is_shared(struct sb_broker *b, const struct sb_listener *l)
+{
+    struct sb_listen_request same = { l->addr, l->dual, 0 };
+
+    return find_listener(b, &same) != NULL;
+}
+
+static void close_list(struct sb_endpoint *e, struct sb_listener *list)
 {
     struct sb_listener *l, *tmp;
 
-    DL_FOREACH_SAFE(e->listeners, l, tmp) {
-        DL_DELETE(e->listeners, l);
-        sb_listener_close(l, e->config.backlog);
-    }
+    DL_FOREACH_SAFE(list, l, tmp)
+        sb_listener_close(l, is_shared(e->broker, l) ? 0 : e->config.backlog);
+}
+
+void sb_endpoint_close_listeners(struct sb_endpoint *e)
+{
+    struct sb_listener *list = e->listeners;
+
+    e->listeners = NULL;
+    close_list(e, list);
     e->state = SB_ENDPOINT_CLOSING;
     e->closing_ms = sb_clock_ms();
 }
@@ -221,18 +298,17 @@ void sb_endpoint_destroy(struct sb_endpoint *e)
     free(e);
 }
 
-/* The same port cannot be bound twice: sockets whose address stays are kept as they are, so this is for changed ones. */
 static sockbroker_status replace_listeners(struct sb_endpoint *e, const struct sb_endpoint_config *c,
-                                           struct sockbroker_error *error)
+                                           const struct sb_config *next, struct sockbroker_error *error)
 {
+    struct sb_listener *old = e->listeners;
     struct sb_listener *fresh = NULL;
-    sockbroker_status st = open_listeners(e, c, &fresh, error);
+    sockbroker_status st = open_listeners(e, c, next, &fresh, error);
 
     if (st)
         return st;
-    sb_endpoint_close_listeners(e);
     e->listeners = fresh;
-    e->state = SB_ENDPOINT_LISTENING;
+    close_list(e, old);
     return SOCKBROKER_OK;
 }
 
@@ -244,7 +320,7 @@ static void apply_backlog(struct sb_endpoint *e)
         sb_listen_again(l->sock, e->config.backlog);
 }
 
-sockbroker_status sb_endpoint_change(struct sb_endpoint *e, const struct sb_endpoint_config *config,
+sockbroker_status sb_endpoint_change(struct sb_endpoint *e, const struct sb_endpoint_config *config, const struct sb_config *next,
                                      struct sockbroker_error *error_out)
 {
     struct sb_endpoint_config copy;
@@ -253,7 +329,7 @@ sockbroker_status sb_endpoint_change(struct sb_endpoint *e, const struct sb_endp
     if (st)
         return sb_error_set(error_out, st, 0, "endpoint %s: out of memory", config->name);
     if (!sb_endpoint_config_same_sockets(&e->config, config))
-        st = replace_listeners(e, config, error_out);
+        st = replace_listeners(e, config, next, error_out);
     if (st) {
         sb_endpoint_config_deinit(&copy);
         return st;
@@ -282,7 +358,7 @@ struct sb_endpoint *sb_endpoint_find(struct sb_broker *b, const char *name)
 
 bool sb_endpoint_has_room(const struct sb_endpoint *e)
 {
-    if (e->state != SB_ENDPOINT_LISTENING || e->broker->leases.n_conns >= e->broker->max_connections)
+    if (e->state != SB_ENDPOINT_LISTENING || e->broker->leases.n_conns + e->broker->n_closing >= e->broker->max_connections)
         return false;
     if (sb_selector_has_any(&e->selector) || e->config.overload == SB_OVERLOAD_REFUSE)
         return true;

@@ -29,12 +29,14 @@ struct sb_endpoint {
     struct sb_endpoint *prev, *next;
 };
 
-/* Opens all its listening sockets or none; the same port everywhere for port 0. config is copied. */
-sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint_config *config,
+/* Opens all its listening sockets or none; the same port everywhere for port 0. config is copied. A socket that the broker has
+ * already, in exactly this form and for an endpoint that `next`, the configuration to come, does not want it for, is taken over
+ * with its queue. */
+sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint_config *config, const struct sb_config *next,
                                    struct sb_endpoint **endpoint_out, struct sockbroker_error *error_out);
 
-/* Takes over a changed configuration; listening sockets are replaced only when they have to be, new ones first. */
-sockbroker_status sb_endpoint_change(struct sb_endpoint *e, const struct sb_endpoint_config *config,
+/* Takes over a changed configuration; listening sockets that stay are kept with their queue, new ones are opened first. */
+sockbroker_status sb_endpoint_change(struct sb_endpoint *e, const struct sb_endpoint_config *config, const struct sb_config *next,
                                      struct sockbroker_error *error_out);
 
 /* Takes what the kernel has queued, then stops listening. */

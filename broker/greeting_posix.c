@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <utlist.h>
 
+#include "broker/closer.h"
 #include "broker/log.h"
 #include "broker/session.h"
 #include "proto/clock.h"
@@ -16,7 +17,7 @@
 #include "proto/secret.h"
 #include "proto/socket.h"
 
-#define STRANGERS_MAX 256
+#define STRANGERS_MAX 64
 #define BACKLOG 4096
 #define REST_MS 100 /* out of descriptors: look again so much later */
 
@@ -133,7 +134,7 @@ static void on_hello(uv_poll_t *poll, int status, int events)
     if (result == SOCKBROKER_AGAIN)
         return;
     bool stray_came = stray != SOCKBROKER_SOCKET_NONE;
-    sb_socket_close(&stray);
+    sb_closer_close(st->greeter->broker, &stray);
     if (!result && !stray_came)
         result = sb_wire_unpack_hello(buf, len, &hello, &error);
     if (!result && !stray_came)
@@ -159,6 +160,7 @@ static void let_in(struct sb_greeter *g, sockbroker_socket sock)
 {
     struct stranger *s = calloc(1, sizeof(*s));
 
+    sb_xfer_refuse_sockets(sock);
     if (!s || uv_poll_init_socket(&g->broker->loop, &s->poll, sock)) {
         free(s);
         sb_socket_close(&sock);

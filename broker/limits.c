@@ -5,7 +5,7 @@
 #include "proto/error.h"
 
 #define PER_SESSION 4u
-#define RESERVE 64u
+#define RESERVE 288u /* callers that are no workers, strangers at the handoff socket, files, libuv, nng */
 #define CONNECTIONS_MIN 64u  /* fewer than that is no service */
 #define SESSIONS_MIN 8u
 #define CONNECTIONS_WANTED 65536u
@@ -42,6 +42,8 @@ sockbroker_status sb_limits_set(struct sb_broker *b, struct sockbroker_error *er
                b->max_sessions, (unsigned long long)limit);
     }
     uint64_t left = limit - base - PER_SESSION * (uint64_t)b->max_sessions;
-    b->max_connections = c->max_connections ? c->max_connections : (uint32_t)(left > CONNECTIONS_CAP ? CONNECTIONS_CAP : left);
+    b->max_connections = (uint32_t)(left > CONNECTIONS_CAP ? CONNECTIONS_CAP : left);
+    if (c->max_connections && c->max_connections < b->max_connections)
+        b->max_connections = c->max_connections;
     return SOCKBROKER_OK;
 }

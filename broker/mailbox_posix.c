@@ -24,13 +24,14 @@ struct sb_mailbox {
 void sb_mailbox_collect(struct sb_mailbox *m)
 {
     struct epoll_event events[EVENTS_MAX];
-    int n;
+    uint32_t rounds = m->broker->n_sessions / EVENTS_MAX + 1; /* each gets a turn; who never stops talking does not hold up the rest */
+    int n = EVENTS_MAX;
 
-    do {
+    while (rounds-- && n == EVENTS_MAX) {
         n = epoll_wait(m->set, events, EVENTS_MAX, 0);
         for (int i = 0; i < n; i++)
             sb_session_heard(events[i].data.ptr, events[i].events & EPOLLOUT);
-    } while (n == EVENTS_MAX);
+    }
 }
 
 static bool is_expecting(const struct sb_mailbox *m)
@@ -59,17 +60,14 @@ static void set_eager(struct sb_mailbox *m, bool eager)
         uv_poll_stop(&m->poll);
 }
 
-/* Nothing woke the loop for a while. Were there reports? Then they shall wake it themselves. */
+/* Nothing woke the loop for a while: reports shall wake it themselves. */
 static void on_late(uv_timer_t *timer)
 {
     struct sb_mailbox *m = timer->data;
-    uint32_t before = m->broker->leases.n_leased;
 
+    m->eager_until_ms = uv_now(&m->broker->loop) + SB_MAILBOX_EAGER_MS;
+    set_eager(m, true);
     sb_mailbox_collect(m);
-    if (m->broker->leases.n_leased < before) {
-        m->eager_until_ms = uv_now(&m->broker->loop) + SB_MAILBOX_EAGER_MS;
-        set_eager(m, true);
-    }
     sb_dispatch_pump(m->broker);
 }
 

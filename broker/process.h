@@ -13,6 +13,9 @@ void sb_process_ignore_sigpipe(void);
 /* The broker's own effective user, or root: those who could do anything to it anyway. */
 bool sb_process_is_own_user(uint32_t uid);
 
+/* Is there a process of that number now? It may be another one than yesterday. */
+bool sb_process_exists(uint32_t pid);
+
 /* Raises the soft descriptor limit to the hard one, and the hard one to `wanted` where that is permitted.
  * limit_out: what is in force now. */
 void sb_process_raise_descriptors(uint64_t wanted, uint64_t *limit_out);

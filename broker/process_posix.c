@@ -1,5 +1,6 @@
 #include "broker/process.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -12,6 +13,11 @@ void sb_process_ignore_sigpipe(void)
 bool sb_process_is_own_user(uint32_t uid)
 {
     return uid == geteuid() || uid == 0;
+}
+
+bool sb_process_exists(uint32_t pid)
+{
+    return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
 }
 
 void sb_process_raise_descriptors(uint64_t wanted, uint64_t *limit_out)

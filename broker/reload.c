@@ -31,7 +31,7 @@ static sockbroker_status open_new(struct sb_broker *b, const struct sb_config *c
     for (size_t i = 0; i < config->n_endpoints && !st; i++) {
         if (sb_endpoint_find(b, config->endpoints[i].name))
             continue;
-        st = sb_endpoint_open(b, &config->endpoints[i], &e, error);
+        st = sb_endpoint_open(b, &config->endpoints[i], config, &e, error);
         if (!st)
             DL_APPEND(list, e);
     }
@@ -91,7 +91,7 @@ static void change_existing(struct sb_broker *b, const struct sb_config *config)
             continue;
         bool same_sockets = sb_endpoint_config_same_sockets(&e->config, c);
         bool same_policy = e->config.policy == c->policy;
-        sockbroker_status st = sb_endpoint_change(e, c, &error);
+        sockbroker_status st = sb_endpoint_change(e, c, config, &error);
         if (!st && !same_policy)
             change_selector(b, e);
         if (st)
@@ -109,13 +109,13 @@ sockbroker_status sb_reload_endpoints(struct sb_broker *b, const struct sb_confi
 
     if (st)
         return st;
-    remove_gone(b, config);
-    change_existing(b, config);
     DL_FOREACH_SAFE(fresh, e, tmp) {
         DL_DELETE(fresh, e);
-        DL_APPEND(b->endpoints, e);
+        DL_APPEND(b->endpoints, e); /* before others close: they see which sockets live on */
         log_listening(e);
     }
+    remove_gone(b, config);
+    change_existing(b, config);
     sb_dispatch_note(b);
     return SOCKBROKER_OK;
 }

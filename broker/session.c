@@ -11,11 +11,15 @@
 #include "broker/mailbox.h"
 #include "broker/waiter.h"
 #include "proto/clock.h"
+#include "proto/failpoint.h"
+#include "proto/oserr.h"
 #include "proto/secret.h"
 #include "proto/socket.h"
 
 #define REPORTS_MAX 64      /* packets of one worker before others get their turn */
+#define N_OPEN_MAX (1u << 24) /* of what a worker says it holds from before */
 #define REST_MS 100         /* a worker at its descriptor limit gets nothing for so long */
+#define IN_FLIGHT_LOG_MS 60000
 
 /* ---- birth ---- */
 
@@ -51,7 +55,7 @@ static sockbroker_status take_places(struct sb_session *s, const struct sb_attac
         s->carrier = p->endpoint->config.carrier;
     }
     if (s->n_places == 1) /* what it holds from an earlier broker; with several endpoints nobody knows which */
-        s->places[0].member.n_open = attach->n_open;
+        s->places[0].member.n_open = s->n_open;
     return SOCKBROKER_OK;
 }
 
@@ -65,7 +69,7 @@ static sockbroker_status fill(struct sb_session *s, const struct sb_attach *atta
     s->generation = attach->generation;
     s->weight = attach->weight;
     s->window = window_of(attach, s->broker);
-    s->n_open = attach->n_open;
+    s->n_open = attach->n_open < N_OPEN_MAX ? attach->n_open : N_OPEN_MAX;
     s->attached_ms = s->heard_ms = sb_clock_ms();
     if (sb_secret_fill(&s->key, sizeof(s->key)) || sb_secret_fill(s->token, sizeof(s->token)))
         return SOCKBROKER_SYSTEM;
@@ -88,6 +92,7 @@ static sockbroker_status enter(struct sb_session *s)
     }
     DL_APPEND(b->sessions, s);
     b->n_sessions++;
+    b->n_attaching++;
     return SOCKBROKER_OK;
 }
 
@@ -103,7 +108,7 @@ static void leave_all(struct sb_session *s)
 sockbroker_status sb_session_create(struct sb_broker *b, const struct sb_attach *attach, const struct sb_peer *ids,
                                     struct sb_session **session_out)
 {
-    struct sb_session *s = calloc(1, sizeof(*s));
+    struct sb_session *s = sb_failpoint("session_memory") ? NULL : calloc(1, sizeof(*s));
 
     if (!s)
         return SOCKBROKER_NO_MEMORY;
@@ -185,6 +190,7 @@ static void set_state(struct sb_session *s, enum sb_session_state state)
         if (s->places[i].endpoint)
             s->places[i].endpoint->n_ready = (uint32_t)((int)s->places[i].endpoint->n_ready + change);
     }
+    s->broker->n_attaching -= s->state == SB_SESSION_ATTACHING && state != SB_SESSION_ATTACHING;
     s->state = state;
     if (change)
         sb_dispatch_note(s->broker); /* an endpoint that lost its last worker begins to hold */
@@ -254,12 +260,21 @@ static struct sb_place *place_of(struct sb_session *s, const struct sb_endpoint 
     return NULL;
 }
 
-/* The pair is full, or too many descriptors are in flight (then no writable event comes: the tick looks again). */
-static void note_blocked(struct sb_session *s, int os_code)
+/* The pair is full: an event tells when it is not. */
+static void note_blocked(struct sb_session *s)
 {
     s->blocked = true;
     sb_mailbox_want_writable(s->broker->mailbox, s, true);
-    sb_log(SB_LOG_NOTICE, "worker_blocked", "worker=%s code=%d", s->name, os_code);
+    sb_log(SB_LOG_NOTICE, "worker_blocked", "worker=%s cause=\"its pair is full\"", s->name);
+    sb_session_refresh(s);
+}
+
+/* No event tells when that is over: the clock does. */
+static void note_rest(struct sb_session *s, const char *cause)
+{
+    s->rest_until_ms = sb_clock_ms() + REST_MS;
+    sb_log(SB_LOG_NOTICE, "worker_rests", "worker=%s cause=\"%s\"", s->name, cause);
+    sb_session_refresh(s);
 }
 
 static void add_lease(struct sb_session *s, struct sb_member *m, struct sb_conn *c)
@@ -277,11 +292,11 @@ static void add_lease(struct sb_session *s, struct sb_member *m, struct sb_conn 
 sockbroker_status sb_session_lease(struct sb_session *s, struct sb_member *m, struct sb_conn *c)
 {
     struct sb_record record;
+    char text[96];
     int os_code = 0;
 
     if (sb_lease_begin(&s->broker->leases, c)) {
-        note_blocked(s, 0);
-        sb_session_refresh(s);
+        note_rest(s, "out of memory");
         return SOCKBROKER_BUSY;
     }
     c->leased_ns = sb_clock_ns();
@@ -297,12 +312,12 @@ sockbroker_status sb_session_lease(struct sb_session *s, struct sb_member *m, st
         return SOCKBROKER_OK;
     }
     sb_lease_end(&s->broker->leases, c);
-    if (st == SOCKBROKER_AGAIN || st == SOCKBROKER_NO_MEMORY) {
-        note_blocked(s, os_code);
-        sb_session_refresh(s);
-    } else {
+    if (st == SOCKBROKER_AGAIN)
+        note_blocked(s);
+    else if (st == SOCKBROKER_BUSY)
+        note_rest(s, sb_oserr_text(os_code, text, sizeof(text)));
+    else
         sb_session_end(s, st == SOCKBROKER_PERMISSION ? "the system refuses to pass descriptors to it" : "its pair is broken");
-    }
     return SOCKBROKER_BUSY;
 }
 
@@ -346,6 +361,16 @@ static void note_nack(struct sb_session *s, struct sb_conn *c, enum sb_verdict v
     s->rest_until_ms = sb_clock_ms() + REST_MS;
 }
 
+/* carrier = message: the answer to a Settle may get lost, and the worker asks again. */
+static bool was_acked(const struct sb_session *s, uint64_t lease_id)
+{
+    for (size_t i = 0; i < SB_ACKS_REMEMBERED; i++) {
+        if (s->acked[i] == lease_id)
+            return true;
+    }
+    return false;
+}
+
 bool sb_session_settle(struct sb_session *s, const struct sb_result *result)
 {
     struct sb_conn *c = sb_lease_find(&s->broker->leases, result->lease_id);
@@ -354,16 +379,19 @@ bool sb_session_settle(struct sb_session *s, const struct sb_result *result)
         note_finished(s);
         return true;
     }
-    if (!c || c->session != s)
-        return false; /* late, repeated, or somebody else's: it changes nothing */
+    if (!c || c->session != s) /* late, repeated, or somebody else's: it changes nothing */
+        return result->verdict == SB_VERDICT_ACK && was_acked(s, result->lease_id);
     remove_lease(s, c, result->verdict == SB_VERDICT_ACK);
     if (result->verdict == SB_VERDICT_ACK) {
-        s->n_served++;
+        s->acked[s->n_served++ % SB_ACKS_REMEMBERED] = result->lease_id;
         sb_dispatch_delivered(c);
         return true;
     }
     note_nack(s, c, result->verdict);
-    sb_dispatch_again(c);
+    if (sb_conn_is_untouched(c)) /* its word is not enough */
+        sb_dispatch_again(c);
+    else
+        sb_dispatch_in_doubt(c, false);
     return true;
 }
 
@@ -440,11 +468,15 @@ static uint32_t collect_handoffs(struct sb_session *s, struct sb_told *told)
     DL_FOREACH(s->leases, c) {
         if (c->told || told->n_handoffs == SB_HANDOFFS_MAX)
             continue;
+        if (sb_failpoint("lose_handoff")) {
+            c->told = true;
+            continue;
+        }
         struct sb_record *r = &told->handoffs[told->n_handoffs++];
         r->info = c->info;
         r->protocol_info_layout = 0;
         r->protocol_info_len = 0;
-        c->told = true;
+        c->told = !sb_failpoint("repeat_handoff");
     }
     return told->n_handoffs;
 }
@@ -468,10 +500,27 @@ void sb_session_tell(struct sb_session *s, bool always)
     s->parked = NULL;
 }
 
+/* It comes by another connection: what it was told by the one before may be lost. */
+static void tell_anew(struct sb_session *s)
+{
+    struct sb_conn *c;
+
+    if (s->parked)
+        sb_call_drop(s->parked);
+    s->parked = NULL;
+    s->drain_told = s->stopping_told = false;
+    DL_FOREACH(s->leases, c)
+        c->told = false;
+}
+
 void sb_session_park(struct sb_session *s, struct sb_call *call)
 {
-    sb_session_tell(s, true);
+    if (s->parked && sb_call_caller(call) == s->told_caller)
+        sb_session_tell(s, true);
+    else
+        tell_anew(s);
     s->parked = call;
+    s->told_caller = sb_call_caller(call);
     s->heard_ms = sb_clock_ms();
     if ((s->state == SB_SESSION_ATTACHING && s->end != SOCKBROKER_SOCKET_NONE) || s->state == SB_SESSION_SILENT) {
         sb_log(SB_LOG_INFO, "worker_ready", "worker=%s pid=%u generation=%llu", s->name, s->peer.pid,

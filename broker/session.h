@@ -19,6 +19,8 @@ enum sb_session_state {
     SB_SESSION_ENDED, /* only waits for the loop to let go of its handles */
 };
 
+#define SB_ACKS_REMEMBERED 64u
+
 struct sb_place {
     struct sb_endpoint *endpoint; /* NULL once it is gone */
     struct sb_member member;
@@ -43,7 +45,7 @@ struct sb_session {
     bool watches_death;           /* the loop holds the next handle */
     uv_poll_t death;              /* on peer.handle */
     bool blocked;                 /* the pair is full: wait until it is writable */
-    uint64_t rest_until_ms;       /* after a nack for lack of descriptors */
+    uint64_t rest_until_ms;       /* after a nack, or while the system is short of something */
 
     struct sb_place *places; /* one for each endpoint it serves */
     uint32_t n_places;
@@ -52,7 +54,9 @@ struct sb_session {
     uint64_t n_open; /* leased or acked, and not reported finished */
     uint64_t n_served;
 
+    uint64_t acked[SB_ACKS_REMEMBERED];
     struct sb_call *parked; /* its Next */
+    uint32_t told_caller;   /* the connection by which it parks */
     uint64_t heard_ms;      /* when it last parked */
     uint64_t attached_ms;
     uint64_t draining_ms; /* when it was told to finish */

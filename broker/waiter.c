@@ -43,12 +43,18 @@ static void answer(struct sb_call *call, size_t n)
     sb_call_reply(call, &reply);
 }
 
+static void free_waiter(struct sb_waiter *w)
+{
+    if (w)
+        free(w->session_ids);
+    free(w);
+}
+
 static void finish(struct sb_broker *b, struct sb_waiter *w)
 {
     DL_DELETE(b->waiters, w);
     answer(w->call, w->n_matched);
-    free(w->session_ids);
-    free(w);
+    free_waiter(w);
 }
 
 static bool all_done(struct sb_broker *b, struct sb_waiter *w)
@@ -64,6 +70,16 @@ void sb_waiters_check(struct sb_broker *b)
 
     DL_FOREACH_SAFE(b->waiters, w, tmp) {
         if (all_done(b, w))
+            finish(b, w);
+    }
+}
+
+void sb_waiters_tick(struct sb_broker *b)
+{
+    struct sb_waiter *w, *tmp;
+
+    DL_FOREACH_SAFE(b->waiters, w, tmp) {
+        if (sb_call_is_lost(w->call))
             finish(b, w);
     }
 }
@@ -90,7 +106,7 @@ static struct sb_waiter *make_waiter(struct sb_broker *b, struct sb_call *call)
     w->session_ids = calloc(b->n_sessions + 1, sizeof(uint64_t));
     if (w->session_ids)
         return w;
-    free(w);
+    free_waiter(w);
     return NULL;
 }
 
@@ -119,13 +135,15 @@ void sb_waiter_drain(struct sb_broker *b, const struct sb_drain *drain, struct s
         return;
     }
     size_t n = drain_matching(b, drain, w);
-    if (w) {
+    if (n && w) {
         w->n_matched = n;
         DL_APPEND(b->waiters, w);
         sb_waiters_check(b);
-    } else if (n) {
-        answer(call, n);
-    } else {
-        sb_control_fail(call, SOCKBROKER_NOT_FOUND, "no worker matches; `sockbroker status` lists them");
+        return;
     }
+    free_waiter(w);
+    if (n)
+        answer(call, n);
+    else
+        sb_control_fail(call, SOCKBROKER_NOT_FOUND, "no worker matches; `sockbroker status` lists them");
 }

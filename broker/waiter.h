@@ -10,6 +10,9 @@ void sb_waiter_drain(struct sb_broker *b, const struct sb_drain *drain, struct s
 /* After a session ended or let go of a connection. */
 void sb_waiters_check(struct sb_broker *b);
 
+/* Lets go of callers that have gone themselves. */
+void sb_waiters_tick(struct sb_broker *b);
+
 /* The broker stops: all are answered. */
 void sb_waiters_end(struct sb_broker *b);
 

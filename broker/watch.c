@@ -112,6 +112,7 @@ void sb_watch_tick(struct sb_broker *b)
     DL_FOREACH(b->endpoints, e)
         watch_endpoint(e, now_ms);
     sb_reload_tick(b, now_ms);
+    sb_waiters_tick(b);
     sb_greeter_tick(b->greeter, now_ms);
     if (sb_server_tick(b->server))
         sb_control_serve(b);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "client-lib/link.h"
+#include "client-lib/report.h"
 #include "client-lib/worker_state.h"
 #include "proto/clock.h"
 #include "proto/error.h"
@@ -13,17 +14,6 @@
 #define RETRY_MOST_MS 1000
 #define CALL_TIMEOUT_MS 5000
 #define MISSING_AFTER_MS 1000 /* carrier = message: how long one half may be late */
-
-/* ---- links ---- */
-
-void sb_link_drop(struct sockbroker_worker *w, struct sb_link *link)
-{
-    if (!link || --link->n_users)
-        return;
-    sb_wake_unwatch(&w->wake, link->end);
-    sb_socket_close(&link->end);
-    free(link);
-}
 
 static sockbroker_status make_link(struct sockbroker_worker *w, const struct sb_attached *attached, struct sb_link **link_out,
                                    struct sockbroker_error *error)
@@ -130,7 +120,7 @@ static void change_link(struct sockbroker_worker *w, struct sb_link *link)
     if (w->link && !w->old_link)
         sb_link_drop(w, w->link);
     w->link = link;
-    w->state = SOCKBROKER_WORKER_READY;
+    sb_worker_set_state(w, SOCKBROKER_WORKER_READY);
     sb_error_set(&w->error, SOCKBROKER_OK, 0, "%s", "");
 }
 
@@ -196,11 +186,8 @@ static void note_told(struct sockbroker_worker *w, const struct sb_told *told)
     uint64_t now_ms = sb_clock_ms();
 
     for (uint32_t i = 0; i < told->n_handoffs; i++)
-        sb_pending_add_record(&w->pending, &told->handoffs[i].info, now_ms); /* no room: the broker's deadline finds it */
-    if (told->drain)
-        w->state = SOCKBROKER_WORKER_DRAINING;
-    if (told->drain || w->pending.n_complete)
-        sb_wake_ring(&w->wake);
+        sb_pending_add_record(&w->pending, w->link->session.id, &told->handoffs[i].info, now_ms); /* no room: it is withdrawn */
+    sb_worker_set_state(w, told->drain ? SOCKBROKER_WORKER_DRAINING : w->state);
 }
 
 /* OK: ask again. NOT_FOUND: the broker does not know the session (any more). CLOSED and others: connect again. */
@@ -218,24 +205,45 @@ static sockbroker_status take_answer(struct sockbroker_worker *w)
     return st;
 }
 
-/* carrier = message: gives back what came in one half only. */
+/* carrier = message: gives back what came in one half only. Halves of a session that has ended are nobody's to give back to: a
+ * socket is served without its record, a record without socket is forgotten. */
 static void give_back_late(struct sockbroker_worker *w)
 {
     struct sb_pending_entry e;
+    struct sb_pending_query q = { SB_PENDING_HALF, 0, 0, sb_clock_ms() - MISSING_AFTER_MS };
 
     for (;;) {
+        struct sb_report nack = { .n_results = 1 };
+
         sb_lock_take(w->lock);
-        bool late = sb_pending_take_late(&w->pending, sb_clock_ms(), MISSING_AFTER_MS, &e);
-        struct sb_session_key session = w->link->session;
+        struct sb_link *link = sb_link_use(w->link);
+        q.session_id = sb_worker_live_session(w);
+        bool late = q.session_id && sb_pending_take(&w->pending, &q, &e);
+        sb_worker_update_bell(w);
         sb_lock_drop(w->lock);
+        if (late) {
+            nack.results[0].lease_id = e.lease_id;
+            nack.results[0].verdict = e.has_record ? SB_VERDICT_NACK_MISSING : SB_VERDICT_NACK_UNUSABLE;
+            sb_control_settle(w, &link->session, &nack, NULL);
+            sb_socket_close(&e.sock);
+        }
+        sb_link_release(w, link);
         if (!late)
             return;
-        struct sb_report nack = { .n_results = 1 };
-        nack.results[0].lease_id = e.lease_id;
-        nack.results[0].verdict = e.has_record ? SB_VERDICT_NACK_MISSING : SB_VERDICT_NACK_UNUSABLE;
-        sb_control_settle(w, &session, &nack, NULL);
-        sb_socket_close(&e.sock);
     }
+}
+
+static void forget_records(struct sockbroker_worker *w)
+{
+    struct sb_pending_entry e;
+    struct sb_pending_query q = { SB_PENDING_RECORD, 0, 0, sb_clock_ms() - MISSING_AFTER_MS };
+
+    sb_lock_take(w->lock);
+    q.except_id = sb_worker_live_session(w);
+    while (!w->old_link && sb_pending_take(&w->pending, &q, &e))
+        continue;
+    sb_worker_update_bell(w);
+    sb_lock_drop(w->lock);
 }
 
 enum event { EVENT_STOP, EVENT_ANSWER, EVENT_LOST, EVENT_TIME };
@@ -245,7 +253,8 @@ enum event { EVENT_STOP, EVENT_ANSWER, EVENT_LOST, EVENT_TIME };
 static int64_t until_due_ms(struct sockbroker_worker *w)
 {
     uint64_t now_ms = sb_clock_ms();
-    int64_t wait_ms = w->pending.n_used > w->pending.n_complete ? MISSING_AFTER_MS : -1;
+    struct sb_pending_query half = { SB_PENDING_HALF, 0, 0, UINT64_MAX };
+    int64_t wait_ms = sb_pending_has(&w->pending, &half) ? MISSING_AFTER_MS : -1;
 
     w->flusher_knows = w->n_finished > 0;
     if (!w->n_finished)
@@ -297,7 +306,8 @@ static sockbroker_status converse(struct sockbroker_worker *w)
             break;
         case EVENT_TIME:
             give_back_late(w);
-            sb_worker_flush(w);
+            forget_records(w);
+            sb_report_flush(w);
             break;
         }
     }
@@ -339,12 +349,10 @@ static bool is_final(sockbroker_status st)
 static bool note_absence(struct sockbroker_worker *w, const struct sockbroker_error *error)
 {
     sb_lock_take(w->lock);
-    if (w->state != SOCKBROKER_WORKER_DRAINING)
-        w->state = is_final(error->status) ? SOCKBROKER_WORKER_REFUSED : SOCKBROKER_WORKER_ATTACHING;
     w->error = *error;
+    if (w->state != SOCKBROKER_WORKER_DRAINING)
+        sb_worker_set_state(w, is_final(error->status) ? SOCKBROKER_WORKER_REFUSED : SOCKBROKER_WORKER_ATTACHING);
     bool go_on = w->state == SOCKBROKER_WORKER_ATTACHING;
-    if (!go_on)
-        sb_wake_ring(&w->wake);
     sb_lock_drop(w->lock);
     return go_on;
 }
@@ -396,12 +404,33 @@ void sb_control_run(void *worker)
     wait_for_stop(w);
 }
 
+/* carrier = message: halves and wholes that the application has not seen. */
+static void give_back_pending(struct sockbroker_worker *w)
+{
+    struct sb_pending_query q = { SB_PENDING_ANY, 0, 0, UINT64_MAX };
+    struct sb_pending_entry e;
+    struct sb_report r = { .n_results = 0 };
+
+    q.session_id = sb_worker_live_session(w);
+    while (q.session_id && sb_pending_take(&w->pending, &q, &e)) {
+        r.results[r.n_results].lease_id = e.lease_id;
+        r.results[r.n_results++].verdict = SB_VERDICT_NACK_UNUSABLE;
+        if (r.n_results == SB_RESULTS_MAX || !sb_pending_has(&w->pending, &q)) {
+            sb_control_settle(w, &w->link->session, &r, NULL);
+            r.n_results = 0;
+        }
+        sb_socket_close(&e.sock);
+    }
+}
+
+/* No other thread is in here any more. */
 void sb_control_leave(struct sockbroker_worker *w)
 {
     struct sb_request request = { .kind = SB_REQUEST_DETACH };
     struct sb_reply *reply = malloc(sizeof(*reply));
 
-    sb_worker_flush(w);
+    sb_report_flush(w);
+    give_back_pending(w);
     if (reply && w->client && w->link) {
         request.as.detach = w->link->session;
         sb_client_call(w->client, &request, SB_REPLY_DONE, CALL_TIMEOUT_MS, reply, NULL);

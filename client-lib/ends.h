@@ -4,8 +4,8 @@
 
 #include "sockbroker/socket.h"
 
-/* Waits until the pair takes another packet, or its other end is gone. */
-void sb_ends_wait_writable(sockbroker_socket end);
+/* Waits at most so long until the pair takes another packet (writable: look for that) or its other end is gone. */
+void sb_ends_wait_writable(sockbroker_socket end, bool writable, int timeout_ms);
 
 /* Ends the pair for both sides. */
 void sb_ends_shut(sockbroker_socket end);

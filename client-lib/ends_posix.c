@@ -5,11 +5,11 @@
 
 #include "sockbroker/addr.h"
 
-void sb_ends_wait_writable(sockbroker_socket end)
+void sb_ends_wait_writable(sockbroker_socket end, bool writable, int timeout_ms)
 {
-    struct pollfd p = { .fd = end, .events = POLLOUT };
+    struct pollfd p = { .fd = end, .events = writable ? POLLOUT : 0 };
 
-    poll(&p, 1, -1);
+    poll(&p, 1, timeout_ms);
 }
 
 void sb_ends_shut(sockbroker_socket end)

@@ -11,7 +11,7 @@ void sb_pending_deinit(struct sb_pending *p)
     static const struct sb_pending none = SB_PENDING_NONE;
 
     for (size_t i = 0; i < p->n_entries; i++) {
-        if (p->entries[i].lease_id)
+        if (p->entries[i].session_id)
             sb_socket_close(&p->entries[i].sock);
     }
     free(p->entries);
@@ -28,30 +28,26 @@ static sockbroker_status grow(struct sb_pending *p)
     if (!entries)
         return SOCKBROKER_NO_MEMORY;
     for (size_t i = p->n_entries; i < room; i++)
-        entries[i].lease_id = 0;
+        entries[i].session_id = 0;
     p->entries = entries;
     p->n_entries = room;
     return SOCKBROKER_OK;
 }
 
-static struct sb_pending_entry *find(struct sb_pending *p, uint64_t lease_id)
+static struct sb_pending_entry *find(struct sb_pending *p, uint64_t session_id, uint64_t lease_id)
 {
     for (size_t i = 0; i < p->n_entries; i++) {
-        if (p->entries[i].lease_id == lease_id)
+        if (p->entries[i].session_id == session_id && (!session_id || p->entries[i].lease_id == lease_id))
             return &p->entries[i];
     }
     return NULL;
 }
 
-static bool is_complete(const struct sb_pending_entry *e)
+/* The entry of that lease, or a new one. */
+static sockbroker_status enter(struct sb_pending *p, uint64_t session_id, uint64_t lease_id, uint64_t now_ms,
+                               struct sb_pending_entry **entry_out)
 {
-    return e->has_record && e->sock != SOCKBROKER_SOCKET_NONE;
-}
-
-/* The entry of that id, or a new one. */
-static sockbroker_status enter(struct sb_pending *p, uint64_t lease_id, uint64_t now_ms, struct sb_pending_entry **entry_out)
-{
-    struct sb_pending_entry *e = find(p, lease_id);
+    struct sb_pending_entry *e = find(p, session_id, lease_id);
 
     if (!e && p->n_used == p->n_entries) {
         sockbroker_status st = grow(p);
@@ -59,7 +55,8 @@ static sockbroker_status enter(struct sb_pending *p, uint64_t lease_id, uint64_t
             return st;
     }
     if (!e) {
-        e = find(p, 0);
+        e = find(p, 0, 0);
+        e->session_id = session_id;
         e->lease_id = lease_id;
         e->has_record = false;
         e->sock = SOCKBROKER_SOCKET_NONE;
@@ -70,77 +67,80 @@ static sockbroker_status enter(struct sb_pending *p, uint64_t lease_id, uint64_t
     return SOCKBROKER_OK;
 }
 
-sockbroker_status sb_pending_add_record(struct sb_pending *p, const struct sockbroker_socket_info *info, uint64_t now_ms)
+sockbroker_status sb_pending_add_record(struct sb_pending *p, uint64_t session_id, const struct sockbroker_socket_info *info,
+                                        uint64_t now_ms)
 {
     struct sb_pending_entry *e;
-    sockbroker_status st = enter(p, info->lease_id, now_ms, &e);
+    sockbroker_status st = enter(p, session_id, info->lease_id, now_ms, &e);
 
     if (st)
         return st;
-    bool was = is_complete(e);
     e->info = *info;
     e->has_record = true;
-    p->n_complete += is_complete(e) && !was;
     return SOCKBROKER_OK;
 }
 
-sockbroker_status sb_pending_add_socket(struct sb_pending *p, uint64_t lease_id, sockbroker_socket sock, uint64_t now_ms)
+sockbroker_status sb_pending_add_socket(struct sb_pending *p, uint64_t session_id, uint64_t lease_id, sockbroker_socket sock,
+                                        uint64_t now_ms)
 {
     struct sb_pending_entry *e;
-    sockbroker_status st = enter(p, lease_id, now_ms, &e);
+    sockbroker_status st = enter(p, session_id, lease_id, now_ms, &e);
 
     if (st)
         return st;
-    bool was = is_complete(e);
     sb_socket_close(&e->sock);
     e->sock = sock;
-    p->n_complete += is_complete(e) && !was;
     return SOCKBROKER_OK;
 }
 
-static void move_out(struct sb_pending *p, struct sb_pending_entry *e, struct sb_pending_entry *entry_out)
+static bool is_of_kind(const struct sb_pending_entry *e, enum sb_pending_kind kind)
 {
-    p->n_complete -= is_complete(e);
+    bool has_socket = e->sock != SOCKBROKER_SOCKET_NONE;
+
+    switch (kind) {
+    case SB_PENDING_COMPLETE:
+        return has_socket && e->has_record;
+    case SB_PENDING_WITH_SOCKET:
+        return has_socket;
+    case SB_PENDING_HALF:
+        return has_socket != e->has_record;
+    case SB_PENDING_RECORD:
+        return !has_socket;
+    case SB_PENDING_ANY:
+        return true;
+    }
+    return false;
+}
+
+static bool answers(const struct sb_pending_entry *e, const struct sb_pending_query *q)
+{
+    return e->session_id && (!q->session_id || e->session_id == q->session_id) && e->session_id != q->except_id &&
+           e->since_ms <= q->not_after_ms && is_of_kind(e, q->kind);
+}
+
+/* Its index, or n_entries. */
+static size_t search(const struct sb_pending *p, const struct sb_pending_query *q)
+{
+    size_t i = p->n_used ? 0 : p->n_entries;
+
+    while (i < p->n_entries && !answers(&p->entries[i], q))
+        i++;
+    return i;
+}
+
+bool sb_pending_has(const struct sb_pending *p, const struct sb_pending_query *q)
+{
+    return search(p, q) < p->n_entries;
+}
+
+bool sb_pending_take(struct sb_pending *p, const struct sb_pending_query *q, struct sb_pending_entry *entry_out)
+{
+    size_t i = search(p, q);
+
+    if (i == p->n_entries)
+        return false;
+    *entry_out = p->entries[i];
+    p->entries[i].session_id = 0;
     p->n_used--;
-    *entry_out = *e;
-    e->lease_id = 0;
-}
-
-static bool is_orphan(const struct sb_pending_entry *e)
-{
-    return e->sock != SOCKBROKER_SOCKET_NONE;
-}
-
-static bool take_first(struct sb_pending *p, bool (*fits)(const struct sb_pending_entry *), struct sb_pending_entry *entry_out)
-{
-    for (size_t i = 0; i < p->n_entries; i++) {
-        if (p->entries[i].lease_id && fits(&p->entries[i])) {
-            move_out(p, &p->entries[i], entry_out);
-            return true;
-        }
-    }
-    return false;
-}
-
-bool sb_pending_take_complete(struct sb_pending *p, struct sb_pending_entry *entry_out)
-{
-    return p->n_complete && take_first(p, is_complete, entry_out);
-}
-
-bool sb_pending_take_orphan(struct sb_pending *p, struct sb_pending_entry *entry_out)
-{
-    return p->n_used && take_first(p, is_orphan, entry_out);
-}
-
-bool sb_pending_take_late(struct sb_pending *p, uint64_t now_ms, uint64_t limit_ms, struct sb_pending_entry *entry_out)
-{
-    for (size_t i = 0; p->n_used && i < p->n_entries; i++) {
-        struct sb_pending_entry *e = &p->entries[i];
-
-        if (e->lease_id && !is_complete(e) && now_ms - e->since_ms >= limit_ms) {
-            move_out(p, e, entry_out);
-            return true;
-        }
-    }
-    return false;
+    return true;
 }

@@ -1,5 +1,5 @@
 /* pending.h: carrier = message brings a connection in two halves, its record by nng and its socket by the pair. This table
- * pairs them by lease id, whichever comes first.
+ * pairs them by session and lease id, whichever comes first.
  *
  * The caller locks. Sockets in the table belong to it.
  */
@@ -11,7 +11,8 @@
 #include "proto/wire.h"
 
 struct sb_pending_entry {
-    uint64_t lease_id; /* 0: free */
+    uint64_t session_id; /* 0: free */
+    uint64_t lease_id;
     bool has_record;
     sockbroker_socket sock;
     uint64_t since_ms; /* when its first half came */
@@ -22,24 +23,37 @@ struct sb_pending {
     struct sb_pending_entry *entries;
     size_t n_entries; /* room */
     size_t n_used;
-    size_t n_complete;
 };
-#define SB_PENDING_NONE { NULL, 0, 0, 0 }
+#define SB_PENDING_NONE { NULL, 0, 0 }
 
 void sb_pending_deinit(struct sb_pending *p);
 
 /* OK; BUSY when the table has SB_WINDOW_MAX entries; NO_MEMORY. On OK add_socket owns sock. A second half of the same kind for
- * the same id replaces the first. */
-sockbroker_status sb_pending_add_record(struct sb_pending *p, const struct sockbroker_socket_info *info, uint64_t now_ms);
-sockbroker_status sb_pending_add_socket(struct sb_pending *p, uint64_t lease_id, sockbroker_socket sock, uint64_t now_ms);
+ * the same lease replaces the first. */
+sockbroker_status sb_pending_add_record(struct sb_pending *p, uint64_t session_id, const struct sockbroker_socket_info *info,
+                                        uint64_t now_ms);
+sockbroker_status sb_pending_add_socket(struct sb_pending *p, uint64_t session_id, uint64_t lease_id, sockbroker_socket sock,
+                                        uint64_t now_ms);
 
-/* Moves out an entry with both halves. */
-bool sb_pending_take_complete(struct sb_pending *p, struct sb_pending_entry *entry_out);
+/* What the table may hold for a session, and what can be done with it. */
+enum sb_pending_kind {
+    SB_PENDING_COMPLETE,    /* both halves */
+    SB_PENDING_WITH_SOCKET, /* complete or not */
+    SB_PENDING_HALF,        /* one half only */
+    SB_PENDING_RECORD,      /* a record without its socket */
+    SB_PENDING_ANY,
+};
 
-/* Moves out an entry whose other half has not come for limit_ms: its socket is missing (has_record), or its record. */
-bool sb_pending_take_late(struct sb_pending *p, uint64_t now_ms, uint64_t limit_ms, struct sb_pending_entry *entry_out);
+/* Which entries are meant. */
+struct sb_pending_query {
+    enum sb_pending_kind kind;
+    uint64_t session_id; /* of this session; 0: of any */
+    uint64_t except_id;  /* of any but this session; 0: no exception */
+    uint64_t not_after_ms; /* with a first half that came then or before; UINT64_MAX: whenever */
+};
 
-/* The broker is gone: moves out an entry that has its socket, with or without a record. */
-bool sb_pending_take_orphan(struct sb_pending *p, struct sb_pending_entry *entry_out);
+/* Is there one? take moves it out. */
+bool sb_pending_has(const struct sb_pending *p, const struct sb_pending_query *q);
+bool sb_pending_take(struct sb_pending *p, const struct sb_pending_query *q, struct sb_pending_entry *entry_out);
 
 #endif

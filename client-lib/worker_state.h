@@ -1,4 +1,5 @@
-/* worker_state.h: what a worker is made of; shared by worker.c (the application's calls) and control.c (the control thread).
+/* worker_state.h: what a worker is made of; shared by worker.c (the application's calls), arrival.c and report.c (connections in,
+ * verdicts out) and control.c (the control thread).
  *
  * One lock guards everything below it. The control thread alone talks to the broker about the session: it attaches,
  * keeps a Next parked, and attaches again when the broker has gone. The application's threads read packets from the
@@ -39,6 +40,7 @@ struct sockbroker_worker {
     enum sockbroker_worker_state state;
     struct sockbroker_error error;
     bool stopping;
+    bool bell_is_on;
     bool next_answered;   /* the parked Next has an answer */
     bool connection_lost; /* nng lost the broker */
     struct sb_link *link; /* of the session now; NULL before the first attach */
@@ -56,23 +58,34 @@ struct sockbroker_worker {
     unsigned n_client_users;
 };
 
+/* Lock taken. Nothing changes the state of a worker that was stopped. */
+void sb_worker_set_state(struct sockbroker_worker *w, enum sockbroker_worker_state state);
+
+/* Lock taken. After a change of state, links or pending: rings while next() has something to say that the pair does not show. */
+void sb_worker_update_bell(struct sockbroker_worker *w);
+
+/* Lock taken. The session whose broker can be asked; 0 when there is none. Whatever belongs to another session is ours. */
+uint64_t sb_worker_live_session(const struct sockbroker_worker *w);
+
+/* A link that is in use is kept. use and drop: lock taken, drop lets go and the last one closes; release takes the lock itself.
+ * NULL is allowed. */
+struct sb_link *sb_link_use(struct sb_link *link);
+void sb_link_drop(struct sockbroker_worker *w, struct sb_link *link);
+void sb_link_release(struct sockbroker_worker *w, struct sb_link *link);
+
+/* ---- control.c ---- */
+
 /* Connects and attaches once. On OK there is a client and a link. */
 sockbroker_status sb_control_connect(struct sockbroker_worker *w, struct sockbroker_error *error_out);
 
 /* The control thread's body. */
 void sb_control_run(void *worker);
 
-/* Reports what is over and still waits for company. Any thread; takes the lock. */
-void sb_worker_flush(struct sockbroker_worker *w);
-
-/* Detaches from the broker, if there is one. */
+/* Gives back what was not given to the application, and detaches, if there is a broker. */
 void sb_control_leave(struct sockbroker_worker *w);
 
-/* Lock taken. Lets go of one use; the last one closes the socket and frees the link. */
-void sb_link_drop(struct sockbroker_worker *w, struct sb_link *link);
-
 /* carrier = message: what sb_xfer_send_report() is to the pair. One call on the client, by any thread; CLOSED when there is no
- * broker now. kept_out (may be NULL): what the broker says of the first result. Takes the lock. */
+ * broker now. kept_out (may be NULL) is set on OK: what the broker says of the first result. Takes the lock. */
 sockbroker_status sb_control_settle(struct sockbroker_worker *w, const struct sb_session_key *session,
                                     const struct sb_report *report, bool *kept_out);
 

@@ -60,6 +60,12 @@ uint32_t sb_call_uid(const struct sb_call *call);
 uint32_t sb_call_gid(const struct sb_call *call);
 uint32_t sb_call_pid(const struct sb_call *call);
 
+/* The connection it came by: a number that differs from those of all others that are open. */
+uint32_t sb_call_caller(const struct sb_call *call);
+
+/* Has the caller gone meanwhile? */
+bool sb_call_is_lost(const struct sb_call *call);
+
 /* Both end the call. Queued means nothing about delivery: the caller may be gone. */
 void sb_call_reply(struct sb_call *call, const struct sb_reply *reply);
 void sb_call_drop(struct sb_call *call);

@@ -17,6 +17,7 @@
 #include "proto/error.h"
 #include "proto/secret.h"
 
+#define SEND_TIMEOUT_MS 10000 /* for a caller that does not read */
 #define LISTENING_MIN 8   /* calls that wait for a request at any time, while max_calls allows */
 #define HELD_PER_CALLER 64 /* requests of one caller that may wait here; the REQ side of the library has at most a few */
 
@@ -173,6 +174,7 @@ static bool has_turn(struct sb_server *s, struct caller *c, uint64_t now_ms)
 static void listen_again(struct sb_call *call)
 {
     call->state = CALL_LISTENING;
+    nng_aio_set_timeout(call->aio, NNG_DURATION_INFINITE);
     nng_ctx_recv(call->ctx, call->aio);
 }
 
@@ -213,6 +215,10 @@ static void received(struct sb_call *call)
 static void sent(struct sb_call *call)
 {
     struct sb_server *s = call->server;
+    struct caller *c = find_caller(s, call->pipe_id);
+
+    if (c) /* only now, or one that never reads its replies could take every call there is */
+        c->n_held--;
 
     if (nng_aio_result(call->aio))
         nng_msg_free(nng_aio_get_msg(call->aio));
@@ -346,17 +352,6 @@ bool sb_server_take(struct sb_server *s, struct sb_call **call_out, struct sb_re
     }
 }
 
-static void let_go(struct sb_call *call)
-{
-    struct sb_server *s = call->server;
-
-    nng_mtx_lock(s->lock);
-    struct caller *c = find_caller(s, call->pipe_id);
-    if (c)
-        c->n_held--;
-    nng_mtx_unlock(s->lock);
-}
-
 static nng_msg *pack(const struct sb_reply *reply)
 {
     uint8_t buf[SB_MESSAGE_MAX];
@@ -380,10 +375,21 @@ void sb_call_reply(struct sb_call *call, const struct sb_reply *reply)
         sb_call_drop(call); /* the caller's own deadline tells it */
         return;
     }
-    let_go(call);
     call->state = CALL_SENDING;
+    nng_aio_set_timeout(call->aio, SEND_TIMEOUT_MS);
     nng_aio_set_msg(call->aio, msg);
     nng_ctx_send(call->ctx, call->aio);
+}
+
+static void let_go(struct sb_call *call)
+{
+    struct sb_server *s = call->server;
+
+    nng_mtx_lock(s->lock);
+    struct caller *c = find_caller(s, call->pipe_id);
+    if (c)
+        c->n_held--;
+    nng_mtx_unlock(s->lock);
 }
 
 void sb_call_drop(struct sb_call *call)
@@ -412,11 +418,24 @@ uint32_t sb_call_pid(const struct sb_call *call)
     return call->pid;
 }
 
+uint32_t sb_call_caller(const struct sb_call *call)
+{
+    return call->pipe_id;
+}
+
+bool sb_call_is_lost(const struct sb_call *call)
+{
+    nng_mtx_lock(call->server->lock);
+    bool lost = !find_caller(call->server, call->pipe_id);
+    nng_mtx_unlock(call->server->lock);
+    return lost;
+}
+
 /* ---- server ---- */
 
 static bool is_late(const struct sb_server *s, const struct caller *c, uint64_t now_ms)
 {
-    return !c->introduced && now_ms - c->connected_ms > s->options.introduce_ms;
+    return !c->introduced && now_ms > c->connected_ms + s->options.introduce_ms;
 }
 
 #define DROPS_PER_TICK 64

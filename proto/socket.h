@@ -10,6 +10,9 @@ void sb_socket_close(sockbroker_socket *sock);
 /* Closes so that the TCP peer sees a reset, not an orderly end: what was refused must not look served. */
 void sb_socket_reset(sockbroker_socket *sock);
 
+/* Would closing the last copy wait (SO_LINGER with a time)? */
+bool sb_socket_lingers(sockbroker_socket sock);
+
 /* Moves the socket out, leaving NONE. */
 sockbroker_socket sb_socket_take(sockbroker_socket *sock);
 

@@ -27,6 +27,14 @@ void sb_socket_reset(sockbroker_socket *sock)
     sb_socket_close(sock);
 }
 
+bool sb_socket_lingers(sockbroker_socket sock)
+{
+    struct linger linger = { 0, 0 };
+    socklen_t len = sizeof(linger);
+
+    return getsockopt(sock, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff && linger.l_linger;
+}
+
 sockbroker_status sb_socket_duplicate(sockbroker_socket sock, sockbroker_socket *sock_out)
 {
     int copy = fcntl(sock, F_DUPFD_CLOEXEC, 3);

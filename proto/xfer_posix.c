@@ -13,16 +13,20 @@
 #define SO_PASSRIGHTS 83 /* Linux 6.16, asm-generic/socket.h */
 #endif
 
+void sb_xfer_refuse_sockets(sockbroker_socket end)
+{
+    int off = 0;
+
+    setsockopt(end, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+}
+
 sockbroker_status sb_xfer_open_pair(sockbroker_socket *broker_end_out, sockbroker_socket *worker_end_out)
 {
     int ends[2];
-    int off = 0;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
         return sb_oserr_status(errno);
-    /* Nothing that a worker sends may carry a descriptor. Older kernels do not know the option; there the receiver
-     * gives the kernel no room for one and sees MSG_CTRUNC. */
-    setsockopt(ends[0], SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+    sb_xfer_refuse_sockets(ends[0]);
     *broker_end_out = ends[0];
     *worker_end_out = ends[1];
     return SOCKBROKER_OK;
@@ -45,10 +49,10 @@ static void put_passenger(struct msghdr *m, union control *control, sockbroker_s
     memcpy(CMSG_DATA(c), &passenger, sizeof(int));
 }
 
-/* ETOOMANYREFS: more descriptors in flight than the user may have (unix(7)); it passes when workers read. */
+/* ETOOMANYREFS: more descriptors in flight than the user may have (unix(7)); it passes when workers read, and no event tells. */
 static sockbroker_status send_status(int os_code)
 {
-    return os_code == ETOOMANYREFS || os_code == ENOBUFS ? SOCKBROKER_AGAIN : sb_oserr_status(os_code);
+    return os_code == ETOOMANYREFS || os_code == ENOBUFS || os_code == ENOMEM ? SOCKBROKER_BUSY : sb_oserr_status(os_code);
 }
 
 sockbroker_status sb_xfer_send_packet(sockbroker_socket end, const uint8_t *data, size_t len, sockbroker_socket passenger,
@@ -59,7 +63,9 @@ sockbroker_status sb_xfer_send_packet(sockbroker_socket end, const uint8_t *data
     struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
     int injected = sb_failpoint(passenger >= 0 ? "send_socket" : "send_packet");
 
-    if (passenger >= 0)
+    if (passenger >= 0 && sb_failpoint("lose_packet"))
+        return SOCKBROKER_OK;
+    if (passenger >= 0 && !sb_failpoint("lose_socket"))
         put_passenger(&m, &control, passenger);
     while (injected || sendmsg(end, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         if (!injected && errno == EINTR)
@@ -80,7 +86,6 @@ static sockbroker_socket passenger_of(struct msghdr *m)
     return fd;
 }
 
-/* The room for control data fits one descriptor: the kernel closes the rest and says MSG_CTRUNC. */
 static ssize_t receive_message(sockbroker_socket end, struct msghdr *m)
 {
     ssize_t n;
@@ -96,7 +101,8 @@ sockbroker_status sb_xfer_receive_packet(sockbroker_socket end, uint8_t *buf, si
 {
     union control control;
     struct iovec part = { .iov_base = buf, .iov_len = cap };
-    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof(control.room) };
+    /* Room for one descriptor: of more the kernel closes the rest and says MSG_CTRUNC. CMSG_SPACE would have room for two. */
+    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = CMSG_LEN(sizeof(int)) };
     ssize_t n = receive_message(end, &m);
 
     if (n < 0)

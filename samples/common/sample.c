@@ -1,0 +1,216 @@
+#define _POSIX_C_SOURCE 200809L
+#include "sample.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2, EXIT_NO_BROKER = 3 };
+
+static const char *program;
+static char name[SOCKBROKER_NAME_MAX + 1];
+
+/* ---- the command line ---- */
+
+static const char help[] = "usage: %s --endpoint NAME [--name NAME] [--dir DIR] [OPTION...]\n\n"
+                           "  --endpoint NAME  what to serve; several are joined by \",\"; default $SOCKBROKER_ENDPOINT\n"
+                           "  --name NAME      of this worker; default $SOCKBROKER_NAME, else \"worker-\" and the process id\n"
+                           "  --dir DIR        runtime directory of the broker; default $SOCKBROKER_DIR, then the system's\n"
+                           "  --generation G   the release this worker belongs to; default 0\n"
+                           "  --weight W       share of new connections next to other workers, 1 to 1000; default 1\n";
+
+static void print_help(const struct sample_option *extra)
+{
+    printf(help, program);
+    if (extra)
+        printf("  --%s N%*s%s; default %lu\n", extra->name, (int)(13 - strlen(extra->name)), "", extra->help, extra->value);
+    exit(EXIT_SUCCESS);
+}
+
+static _Noreturn void misuse(void)
+{
+    fprintf(stderr, "see %s --help\n", program);
+    exit(EXIT_USAGE);
+}
+
+static unsigned long long number(const char *option, const char *text, unsigned long long min, unsigned long long max)
+{
+    char *end;
+
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end || errno || n < min || n > max) {
+        fprintf(stderr, "%s: --%s %s: give a number from %llu to %llu; ", program, option, text, min, max);
+        misuse();
+    }
+    return n;
+}
+
+static void read_options(int argc, char **argv, struct sockbroker_worker_options *o, struct sample_option *extra)
+{
+    const struct option options[] = {
+        { "endpoint", required_argument, NULL, 'e' },
+        { "name", required_argument, NULL, 'n' },
+        { "dir", required_argument, NULL, 'd' },
+        { "generation", required_argument, NULL, 'g' },
+        { "weight", required_argument, NULL, 'w' },
+        { "help", no_argument, NULL, 'h' },
+        { extra ? extra->name : NULL, required_argument, NULL, 'x' },
+        { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'e':
+            o->endpoints = optarg;
+            break;
+        case 'n':
+            o->name = optarg;
+            break;
+        case 'd':
+            o->dir = optarg;
+            break;
+        case 'g':
+            o->generation = number("generation", optarg, 0, UINT64_MAX);
+            break;
+        case 'w':
+            o->weight = (unsigned)number("weight", optarg, 1, 1000);
+            break;
+        case 'x':
+            extra->value = (unsigned long)number(extra->name, optarg, extra->min, extra->max);
+            break;
+        case 'h':
+            print_help(extra);
+            break;
+        default:
+            misuse(); /* getopt_long has said what is wrong */
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "%s: \"%s\" is not an option; ", program, argv[optind]);
+        misuse();
+    }
+}
+
+/* ---- signals ---- */
+
+static sigset_t end_signals;
+static bool watching;
+static pthread_t watcher;
+static atomic_bool closing;
+
+void sample_stop_on_signals(void)
+{
+    sigemptyset(&end_signals);
+    sigaddset(&end_signals, SIGTERM);
+    sigaddset(&end_signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &end_signals, NULL); /* threads inherit it, so the watcher alone gets them */
+    watching = true;
+}
+
+/* sockbroker_worker_stop() takes a lock, so it is not for a signal handler; a thread that waits for signals may call it. */
+static void *watch(void *worker)
+{
+    int number;
+
+    sigwait(&end_signals, &number);
+    sockbroker_worker_stop(worker);
+    if (!closing)
+        sigwait(&end_signals, &number);
+    if (!closing)
+        _exit(EXIT_FAILURE);
+    return NULL;
+}
+
+static void end_watch(void)
+{
+    closing = true;
+    pthread_kill(watcher, SIGTERM);
+    pthread_join(watcher, NULL);
+}
+
+/* ---- attach and detach ---- */
+
+static int exit_code(sockbroker_status st)
+{
+    switch (st) {
+    case SOCKBROKER_INVALID:
+        return EXIT_USAGE;
+    case SOCKBROKER_NO_BROKER:
+        return EXIT_NO_BROKER;
+    default:
+        return EXIT_FAILURE; /* all other failures are the same to a script */
+    }
+}
+
+static void choose_name(struct sockbroker_worker_options *o)
+{
+    const char *given = o->name ? o->name : getenv("SOCKBROKER_NAME");
+
+    if (given)
+        snprintf(name, sizeof(name), "%s", given);
+    else
+        snprintf(name, sizeof(name), "worker-%ld", (long)getpid());
+}
+
+struct sockbroker_worker *sample_open(int argc, char **argv, struct sample_option *extra)
+{
+    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
+    struct sockbroker_worker *worker;
+    struct sockbroker_error error;
+
+    program = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
+    argv[0] = (char *)program; /* for getopt_long's messages */
+    read_options(argc, argv, &options, extra);
+    choose_name(&options);
+    sockbroker_status st = sockbroker_worker_open(&options, &worker, &error);
+    if (st) {
+        fprintf(stderr, "%s: %s\n", program, error.text);
+        exit(exit_code(st));
+    }
+    if (watching && pthread_create(&watcher, NULL, watch, worker)) {
+        fprintf(stderr, "%s: no thread for signals\n", program);
+        exit(EXIT_FAILURE);
+    }
+    puts("ready");
+    fflush(stdout);
+    return worker;
+}
+
+const char *sample_name(void)
+{
+    return name;
+}
+
+bool sample_try_again(sockbroker_status answer)
+{
+    static const struct timespec a_little = { 0, 100 * 1000 * 1000 };
+
+    if (answer == SOCKBROKER_NO_DESCRIPTORS)
+        nanosleep(&a_little, NULL);
+    return answer == SOCKBROKER_NO_DESCRIPTORS;
+}
+
+int sample_close(struct sockbroker_worker *worker, sockbroker_status answer)
+{
+    struct sockbroker_error error = { SOCKBROKER_OK, 0, "" };
+    int code = EXIT_SUCCESS;
+
+    if (answer != SOCKBROKER_DRAINING && answer != SOCKBROKER_CLOSED) {
+        sockbroker_worker_error(worker, &error);
+        fprintf(stderr, "%s: %s\n", program, error.text[0] ? error.text : sockbroker_status_text(answer));
+        code = exit_code(answer);
+    }
+    if (watching)
+        end_watch();
+    sockbroker_worker_close(worker);
+    return code;
+}
