@@ -107,3 +107,8 @@ struct sb_conn *sb_lease_find(const struct sb_lease_table *t, uint64_t lease_id)
 
     return c && c->info.lease_id == lease_id ? c : NULL;
 }
+
+bool sb_lease_was_given(const struct sb_lease_table *t, uint64_t lease_id)
+{
+    return lease_id >> SLOT_BITS <= t->sequence;
+}

@@ -54,6 +54,9 @@ void sb_lease_end(struct sb_lease_table *t, struct sb_conn *conn);
 /* The connection of a living lease, else NULL. */
 struct sb_conn *sb_lease_find(const struct sb_lease_table *t, uint64_t lease_id);
 
+/* False for an id that no lease can have had yet. */
+bool sb_lease_was_given(const struct sb_lease_table *t, uint64_t lease_id);
+
 /* True when the kernel proves that nobody read from the connection or wrote to it since it was accepted
  * (design: then it may go to another worker after its worker's death). False when in doubt. */
 bool sb_conn_is_untouched(const struct sb_conn *conn);

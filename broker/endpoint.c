@@ -74,7 +74,11 @@ static bool is_wanted(const struct sb_endpoint_config *c, const struct sb_listen
         return false;
     make_plan(c, &p);
     for (size_t i = 0; i < p.n; i++) {
-        if (!sockbroker_addr_compare(&p.requests[i].addr, &l->addr) && p.requests[i].dual == l->dual)
+        struct sockbroker_addr asked = p.requests[i].addr;
+
+        if (!asked.port) /* any port: the one it has */
+            asked.port = l->addr.port;
+        if (!sockbroker_addr_compare(&asked, &l->addr) && p.requests[i].dual == l->dual)
             return true;
     }
     return false;

@@ -101,6 +101,14 @@ static void change_existing(struct sb_broker *b, const struct sb_config *config)
     }
 }
 
+static void update_windows(struct sb_broker *b)
+{
+    struct sb_session *s;
+
+    DL_FOREACH(b->sessions, s)
+        sb_session_update_window(s);
+}
+
 sockbroker_status sb_reload_endpoints(struct sb_broker *b, const struct sb_config *config, struct sockbroker_error *error_out)
 {
     struct sb_endpoint *fresh = NULL;
@@ -116,6 +124,7 @@ sockbroker_status sb_reload_endpoints(struct sb_broker *b, const struct sb_confi
     }
     remove_gone(b, config);
     change_existing(b, config);
+    update_windows(b);
     sb_dispatch_note(b);
     return SOCKBROKER_OK;
 }

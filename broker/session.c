@@ -19,21 +19,28 @@
 #define REPORTS_MAX 64      /* packets of one worker before others get their turn */
 #define N_OPEN_MAX (1u << 24) /* of what a worker says it holds from before */
 #define REST_MS 100         /* a worker at its descriptor limit gets nothing for so long */
-#define IN_FLIGHT_LOG_MS 60000
+#define REST_LOG_MS 60000   /* a shortage of the whole machine: the first word says it all */
 
 /* ---- birth ---- */
 
-static uint32_t window_of(const struct sb_attach *attach, struct sb_broker *b)
+/* Its own, or the largest of its endpoints. */
+static uint32_t window_of(const struct sb_session *s)
 {
-    uint32_t window = attach->window;
+    uint32_t window = s->asked_window;
 
-    for (uint32_t i = 0; !attach->window && i < attach->n_endpoints; i++) {
-        const struct sb_endpoint *e = sb_endpoint_find(b, attach->endpoints[i]);
+    for (uint32_t i = 0; !s->asked_window && i < s->n_places; i++) {
+        const struct sb_endpoint *e = s->places[i].endpoint;
 
         if (e && e->config.window > window)
             window = e->config.window;
     }
     return window;
+}
+
+void sb_session_update_window(struct sb_session *s)
+{
+    s->window = window_of(s);
+    sb_session_refresh(s);
 }
 
 static sockbroker_status take_places(struct sb_session *s, const struct sb_attach *attach)
@@ -54,6 +61,7 @@ static sockbroker_status take_places(struct sb_session *s, const struct sb_attac
         s->n_places++;
         s->carrier = p->endpoint->config.carrier;
     }
+    s->window = window_of(s);
     if (s->n_places == 1) /* what it holds from an earlier broker; with several endpoints nobody knows which */
         s->places[0].member.n_open = s->n_open;
     return SOCKBROKER_OK;
@@ -68,7 +76,7 @@ static sockbroker_status fill(struct sb_session *s, const struct sb_attach *atta
     memcpy(s->name, attach->name, sizeof(s->name));
     s->generation = attach->generation;
     s->weight = attach->weight;
-    s->window = window_of(attach, s->broker);
+    s->asked_window = attach->window;
     s->n_open = attach->n_open < N_OPEN_MAX ? attach->n_open : N_OPEN_MAX;
     s->attached_ms = s->heard_ms = sb_clock_ms();
     if (sb_secret_fill(&s->key, sizeof(s->key)) || sb_secret_fill(s->token, sizeof(s->token)))
@@ -272,8 +280,14 @@ static void note_blocked(struct sb_session *s)
 /* No event tells when that is over: the clock does. */
 static void note_rest(struct sb_session *s, const char *cause)
 {
-    s->rest_until_ms = sb_clock_ms() + REST_MS;
-    sb_log(SB_LOG_NOTICE, "worker_rests", "worker=%s cause=\"%s\"", s->name, cause);
+    static uint64_t quiet_until_ms;
+    uint64_t now_ms = sb_clock_ms();
+
+    s->rest_until_ms = now_ms + REST_MS;
+    if (now_ms >= quiet_until_ms) {
+        quiet_until_ms = now_ms + REST_LOG_MS;
+        sb_log(SB_LOG_NOTICE, "worker_rests", "worker=%s cause=\"%s\"", s->name, cause);
+    }
     sb_session_refresh(s);
 }
 
@@ -379,8 +393,10 @@ bool sb_session_settle(struct sb_session *s, const struct sb_result *result)
         note_finished(s);
         return true;
     }
-    if (!c || c->session != s) /* late, repeated, or somebody else's: it changes nothing */
+    if (!c || c->session != s) { /* late, repeated, or somebody else's: it changes nothing */
+        s->broker->bad_messages += c || !sb_lease_was_given(&s->broker->leases, result->lease_id);
         return result->verdict == SB_VERDICT_ACK && was_acked(s, result->lease_id);
+    }
     remove_lease(s, c, result->verdict == SB_VERDICT_ACK);
     if (result->verdict == SB_VERDICT_ACK) {
         s->acked[s->n_served++ % SB_ACKS_REMEMBERED] = result->lease_id;
@@ -515,7 +531,7 @@ static void tell_anew(struct sb_session *s)
 
 void sb_session_park(struct sb_session *s, struct sb_call *call)
 {
-    if (s->parked && sb_call_caller(call) == s->told_caller)
+    if (sb_call_caller(call) == s->told_caller)
         sb_session_tell(s, true);
     else
         tell_anew(s);

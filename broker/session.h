@@ -36,6 +36,7 @@ struct sb_session {
     uint64_t generation;
     uint32_t weight;
     uint32_t window;
+    uint32_t asked_window; /* 0: as its endpoints say */
     enum sb_carrier carrier;
     struct sb_peer peer; /* ids from the control channel; the handle once it has said Hello */
 
@@ -112,6 +113,9 @@ void sb_session_mark_silent(struct sb_session *s);
 
 /* Notes what changed (state, window, blocking) in the selectors of its endpoints. */
 void sb_session_refresh(struct sb_session *s);
+
+/* After the configuration of its endpoints changed. */
+void sb_session_update_window(struct sb_session *s);
 
 /* Its place at an endpoint, NULL when it does not serve it. */
 struct sb_member *sb_session_member(struct sb_session *s, const struct sb_endpoint *e);

@@ -223,14 +223,26 @@ sockbroker_status sb_rundir_open(const char *dir, uint32_t mode, struct sb_rundi
     return SOCKBROKER_OK;
 }
 
+/* Not when somebody has removed the lock file: then a newer broker may run there, with a lock file of its own. */
+static bool holds_lock(const struct sb_rundir *r)
+{
+    char path[SB_PATH_MAX];
+    struct stat mine, there;
+
+    return fstat(r->lock, &mine) == 0 && lstat(sb_rundir_path(r->dir, "lock", path), &there) == 0 &&
+           mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
 void sb_rundir_close(struct sb_rundir *r)
 {
     char path[SB_PATH_MAX];
 
     if (r->lock < 0)
         return;
-    unlink(sb_rundir_path(r->dir, SB_RUNDIR_CONTROL, path)); /* we hold the lock, so they are ours */
-    unlink(sb_rundir_path(r->dir, SB_RUNDIR_HANDOFF, path));
+    if (holds_lock(r)) { /* so the names are ours */
+        unlink(sb_rundir_path(r->dir, SB_RUNDIR_CONTROL, path));
+        unlink(sb_rundir_path(r->dir, SB_RUNDIR_HANDOFF, path));
+    }
     sb_socket_close(&r->lock);
 }
 
