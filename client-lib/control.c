@@ -303,6 +303,7 @@ static sockbroker_status converse(struct sockbroker_worker *w)
             st = take_answer(w);
             if (!st)
                 st = park_next(w);
+            give_back_late(w); /* answers may come so often that there is never time */
             break;
         case EVENT_TIME:
             give_back_late(w);

@@ -14,7 +14,7 @@
 #include "sockbroker/socket.h"
 
 #define SB_PATH_MAX 108 /* with the NUL: sizeof(sockaddr_un.sun_path), unix(7) */
-#define SB_RUNDIR_MAX 80 /* with the NUL; leaves room for the longest file name in it */
+#define SB_RUNDIR_MAX 99 /* with the NUL; leaves room for "/" and the longest socket name in it, "c.999999" */
 
 #define SB_RUNDIR_CONTROL "control"
 #define SB_RUNDIR_HANDOFF "handoff"
@@ -44,7 +44,7 @@ sockbroker_status sb_rundir_open(const char *dir, uint32_t mode, struct sb_rundi
 /* Removes the public names if they still lead to this broker, and lets go of the lock. */
 void sb_rundir_close(struct sb_rundir *rundir);
 
-/* Where to bind before publishing: "control.<generation>". Removes a leftover of that name. */
+/* Where to bind before publishing: the first letter and the generation, "c.7". */
 const char *sb_rundir_private_path(const struct sb_rundir *rundir, const char *file, char path_out[SB_PATH_MAX]);
 
 /* Gives the socket at the private path its mode and moves it over the public name. */

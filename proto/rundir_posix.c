@@ -248,7 +248,7 @@ void sb_rundir_close(struct sb_rundir *r)
 
 const char *sb_rundir_private_path(const struct sb_rundir *r, const char *file, char path_out[SB_PATH_MAX])
 {
-    snprintf(path_out, SB_PATH_MAX, "%s/%.8s.%llu", r->dir, file, (unsigned long long)r->generation);
+    snprintf(path_out, SB_PATH_MAX, "%s/%c.%llu", r->dir, file[0], (unsigned long long)(r->generation % 1000000u));
     return path_out;
 }
 
