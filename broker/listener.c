@@ -16,6 +16,7 @@
 #define BATCH_MAX 64      /* then acks get their turn */
 #define PAUSE_FIRST_MS 10 /* doubled up to PAUSE_MOST_MS while the shortage lasts */
 #define PAUSE_MOST_MS 1000
+#define PAUSE_LOG_MS 60000
 
 static void rest(struct sb_listener *l, int os_code)
 {
@@ -24,10 +25,13 @@ static void rest(struct sb_listener *l, int os_code)
     l->pause_ms = l->pause_ms ? 2 * l->pause_ms : PAUSE_FIRST_MS;
     if (l->pause_ms > PAUSE_MOST_MS)
         l->pause_ms = PAUSE_MOST_MS;
-    l->resume_at_ms = sb_clock_ms() + l->pause_ms;
-    if (l->pause_ms == PAUSE_FIRST_MS)
+    uint64_t now_ms = sb_clock_ms();
+    l->resume_at_ms = now_ms + l->pause_ms;
+    if (now_ms >= l->quiet_until_ms) { /* near the limit shortages come and go all the time */
+        l->quiet_until_ms = now_ms + PAUSE_LOG_MS;
         sb_log(SB_LOG_WARNING, "accept_paused", "endpoint=%s cause=\"%s\" cure=\"raise the limit (ulimit -n, LimitNOFILE)\"",
                l->endpoint->config.name, sb_oserr_text(os_code, text, sizeof(text)));
+    }
     sb_listener_refresh(l);
 }
 

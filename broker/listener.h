@@ -16,6 +16,7 @@ struct sb_listener {
     unsigned batch; /* how many to accept before looking at anything else */
     uint32_t pause_ms; /* 0, or how long the last rest was */
     uint64_t resume_at_ms; /* 0, or when it ends */
+    uint64_t quiet_until_ms; /* no word about the next rests before */
     uv_poll_t poll;
     struct sb_listener *prev, *next;
 };

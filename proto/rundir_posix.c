@@ -100,8 +100,10 @@ static sockbroker_status check_parents(const char *dir, struct sockbroker_error 
     memcpy(path, dir, strlen(dir) + 1);
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
+        if (lstat(path, &st) && errno == ENOENT) /* as a system error it would read "no broker" */
+            return unsafe(error, path, "does not exist", "make it first");
         if (lstat(path, &st))
-            return sb_oserr_set(error, errno, path, "make it first");
+            return sb_oserr_set(error, errno, path, NULL);
         sockbroker_status result = check_parent(path, &st, error);
         if (result)
             return result;

@@ -1,0 +1,84 @@
+/* fault.h: what the tests of faults need beyond kit.h. Everything here ends the test when it goes wrong itself. */
+#ifndef SB_TESTS_SUPPORT_FAULT_H
+#define SB_TESTS_SUPPORT_FAULT_H
+
+#include "tests/support/fault_raw.h"
+#include "tests/support/kit.h"
+
+#ifdef SB_FAILPOINTS
+#define fault_need_failpoints() ((void)0)
+#else
+#define fault_need_failpoints() skip()
+#endif
+
+/* Sanitizers slow everything down; for the few checks that have a number of their own. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FAULT_SLOWNESS 5
+#else
+#define FAULT_SLOWNESS 1
+#endif
+
+/* Processor time a process has used so far, all threads. */
+double fault_cpu_ms(pid_t pid);
+
+/* Ends the test when the process uses more than `most` (times FAULT_SLOWNESS) of one processor while ms pass. */
+void fault_check_idle(pid_t pid, unsigned ms, double most);
+
+/* tests/support/fault_raw_worker.c, attached and ready for orders. */
+struct kit_process *fault_worker_start(struct kit_broker *b, const char *name, unsigned window);
+/* With any arguments after DIR, up to the first NULL; waits for nothing. */
+struct kit_process *fault_worker_launch(struct kit_broker *b, const char *const *args);
+/* The last words of a process: waits for its end, asserts 0, frees it, and checks that it said the text. */
+void fault_worker_said(struct kit_process *p, const char *text);
+
+/* A raw worker inside the test, ready. */
+void fault_raw_start(struct fault_raw *r, struct kit_broker *b, const char *name, unsigned window);
+/* Its next packet, which must come. */
+uint64_t fault_raw_must_take(struct fault_raw *r, sockbroker_socket *sock_out);
+
+/* ---- connections ---- */
+
+/* The client sees the end: 0 for a clean one, ECONNRESET for a reset. Closes it. Ends the test when bytes come. */
+int fault_end_of(int *sock);
+/* n clients, all connected. */
+void fault_connect_many(uint16_t port, int *socks, unsigned n);
+/* Each gets its one answer; closes them. Returns how many worker `name` gave. */
+unsigned fault_answers_by(int *socks, unsigned n, const char *name);
+/* Everything works: n connections, all answered. */
+void fault_check_serves(struct kit_broker *b, unsigned n);
+
+/* ---- waits ---- */
+
+void fault_wait_unacked(struct kit_broker *b, const char *worker, uint64_t n);
+void fault_wait_held(struct kit_broker *b, uint64_t n);
+/* Connections the broker has descriptors of. */
+void fault_wait_connections(struct kit_broker *b, uint64_t n);
+struct sb_broker_status fault_broker_status(struct kit_broker *b);
+
+/* ---- the control socket, byte by byte ---- */
+
+#define FAULT_SP_GREETING 8
+extern const uint8_t fault_sp_req[FAULT_SP_GREETING]; /* what an nng REQ says first */
+
+/* A connected AF_UNIX socket: file is "control" (stream) or "handoff" (seqpacket). */
+int fault_knock(struct kit_broker *b, const char *file);
+/* The same with both greetings exchanged: frames may follow. */
+int fault_ipc_open(struct kit_broker *b);
+/* The head of a frame, whatever its body. Returns 9. */
+size_t fault_ipc_head(uint64_t len, uint8_t out[9]);
+/* A whole frame with a request: an id that nng takes, then the bytes. False when the broker has closed. */
+bool fault_ipc_send(int sock, const void *body, size_t len);
+/* The reply's protobuf bytes. False at the end of the stream. */
+bool fault_ipc_receive(int sock, uint8_t *buf, size_t room, size_t *len_out);
+/* Waits for the broker to close it; what comes before is dropped. Closes ours. False when it stays open for ms. */
+bool fault_is_closed(int *sock, unsigned ms);
+
+/* ---- a network of its own ---- */
+
+/* The test's thread, and what it starts from here on, moves to a new network with lo up; skip()s when that is not allowed.
+ * leave: back. In between, sysctls of the network are its own. */
+int fault_net_enter(void);
+void fault_net_leave(int *before);
+void fault_sysctl(const char *path, const char *value);
+
+#endif

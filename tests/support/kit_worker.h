@@ -1,0 +1,52 @@
+/* kit_worker.h: inside the test worker. What it says and is told stands in kit.h. */
+#ifndef SB_TESTS_SUPPORT_KIT_WORKER_H
+#define SB_TESTS_SUPPORT_KIT_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "sockbroker/sockbroker.h"
+#include "sockbroker/worker.h"
+#include "tests/support/kit_journal.h"
+
+enum kit_mode { KIT_HELLO, KIT_ECHO, KIT_HOLD, KIT_NONE };
+
+struct kit_task {
+    struct sockbroker_worker_options options;
+    enum kit_mode mode;
+    unsigned n_threads;
+    bool reports_finish;
+    unsigned pause_ms;
+    struct kit_journal_page *journal; /* never NULL */
+    struct sockbroker_worker *worker;
+    int told;           /* eventfd: the hold thread looks at `release` */
+    atomic_bool release;
+};
+
+/* False with a sentence on stderr. */
+bool kit_worker_read_args(struct kit_task *task, int argc, char **argv);
+
+/* Thread bodies; they end when next() will not give any more. */
+void *kit_worker_serve(void *task);
+void *kit_worker_hold(void *task);
+
+/* mode none: as many as told, then back. */
+void kit_worker_take(struct kit_task *task, unsigned n);
+
+/* Says "NAME PID FAMILY LEASE PORT[ ECHO]\n" to the client. */
+void kit_worker_answer(const struct kit_task *task, const struct sockbroker_conn *conn, const char *echo);
+
+/* The connection is over: closed and reported. */
+void kit_worker_over(const struct kit_task *task, const struct sockbroker_conn *conn);
+
+/* One line on standard output, whole. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 1, 2)))
+#endif
+void kit_worker_say(const char *format, ...);
+
+/* Why next() gives no more. */
+void kit_worker_say_end(struct kit_task *task, sockbroker_status st);
+
+#endif

@@ -1,0 +1,103 @@
+/* The shared library shows exactly what the public headers declare as SOCKBROKER_API. */
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAMES_MAX 256
+#define NAME_MAX_ 80
+
+struct names {
+    char all[NAMES_MAX][NAME_MAX_];
+    size_t n;
+};
+
+static void add(struct names *names, const char *name, size_t len)
+{
+    assert_true(names->n < NAMES_MAX && len < NAME_MAX_);
+    memcpy(names->all[names->n], name, len);
+    names->all[names->n++][len] = '\0';
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* "nm -D --defined-only": "0000000000004a10 T sockbroker_version"; a version follows "@@". Data symbols count as well. */
+static void read_library(struct names *names)
+{
+    char line[512];
+    FILE *f = popen("nm -D --defined-only " SB_LIBRARY, "re");
+
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f)) {
+        char kind = '\0', name[256] = "";
+
+        assert_int_equal(sscanf(line, "%*s %c %255s", &kind, name), 2);
+        if (kind != 'A') /* the version itself */
+            add(names, name, strcspn(name, "@"));
+    }
+    assert_int_equal(pclose(f), 0);
+}
+
+/* What stands before the first "(" after SOCKBROKER_API. */
+static void read_declarations(const char *text, struct names *names)
+{
+    while ((text = strstr(text, "SOCKBROKER_API ")) != NULL) {
+        const char *end = strchr(text, '(');
+        const char *start = end;
+
+        assert_non_null(end);
+        while (start[-1] != ' ' && start[-1] != '*')
+            start--;
+        if (!strncmp(start, "sockbroker_", 11))
+            add(names, start, (size_t)(end - start));
+        text = end;
+    }
+}
+
+static void read_header(const char *path, struct names *names)
+{
+    static char text[65536];
+    FILE *f = fopen(path, "re");
+
+    if (!f)
+        print_error("%s\n", path);
+    assert_non_null(f);
+    size_t len = fread(text, 1, sizeof(text) - 1, f);
+    text[len] = '\0';
+    fclose(f);
+    read_declarations(text, names);
+}
+
+static void the_library_shows_what_the_headers_declare_and_nothing_else(void **state)
+{
+    static const char *const headers[] = {
+        SB_SOURCE "/proto/include/sockbroker/status.h",
+        SB_SOURCE "/proto/include/sockbroker/socket.h",
+        SB_SOURCE "/client-lib/include/sockbroker/addr.h",
+        SB_SOURCE "/client-lib/include/sockbroker/worker.h",
+        SB_SOURCE "/client-lib/include/sockbroker/sockbroker.h",
+    };
+    static struct names declared, shown;
+
+    (void)state;
+    for (size_t i = 0; i < UNIT_COUNT(headers); i++)
+        read_header(headers[i], &declared);
+    read_library(&shown);
+    qsort(declared.all, declared.n, NAME_MAX_, compare);
+    qsort(shown.all, shown.n, NAME_MAX_, compare);
+    assert_true(declared.n >= 20); /* else the reading is broken */
+    for (size_t i = 0; i < declared.n && i < shown.n; i++)
+        assert_string_equal(shown.all[i], declared.all[i]);
+    assert_int_equal(shown.n, declared.n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { UNIT_TEST(the_library_shows_what_the_headers_declare_and_nothing_else) };
+
+    return cmocka_run_group_tests_name("exports", tests, NULL, NULL);
+}
