@@ -273,12 +273,13 @@ static bool is_shared(struct sb_broker *b, const struct sb_listener *l)
     return find_listener(b, &same) != NULL;
 }
 
-static void close_list(struct sb_endpoint *e, struct sb_listener *list)
+/* unused: they never accepted, so nothing in their queue is ours. */
+static void close_list(struct sb_endpoint *e, struct sb_listener *list, bool unused)
 {
     struct sb_listener *l, *tmp;
 
     DL_FOREACH_SAFE(list, l, tmp)
-        sb_listener_close(l, is_shared(e->broker, l) ? 0 : e->config.backlog);
+        sb_listener_close(l, unused || is_shared(e->broker, l) ? 0 : e->config.backlog);
 }
 
 void sb_endpoint_close_listeners(struct sb_endpoint *e)
@@ -286,9 +287,17 @@ void sb_endpoint_close_listeners(struct sb_endpoint *e)
     struct sb_listener *list = e->listeners;
 
     e->listeners = NULL;
-    close_list(e, list);
+    close_list(e, list, false);
     e->state = SB_ENDPOINT_CLOSING;
     e->closing_ms = sb_clock_ms();
+}
+
+void sb_endpoint_destroy_unused(struct sb_endpoint *e)
+{
+    close_list(e, e->listeners, true);
+    e->listeners = NULL;
+    e->state = SB_ENDPOINT_CLOSING;
+    sb_endpoint_destroy(e);
 }
 
 void sb_endpoint_destroy(struct sb_endpoint *e)
@@ -302,20 +311,6 @@ void sb_endpoint_destroy(struct sb_endpoint *e)
     free(e);
 }
 
-static sockbroker_status replace_listeners(struct sb_endpoint *e, const struct sb_endpoint_config *c,
-                                           const struct sb_config *next, struct sockbroker_error *error)
-{
-    struct sb_listener *old = e->listeners;
-    struct sb_listener *fresh = NULL;
-    sockbroker_status st = open_listeners(e, c, next, &fresh, error);
-
-    if (st)
-        return st;
-    e->listeners = fresh;
-    close_list(e, old);
-    return SOCKBROKER_OK;
-}
-
 static void apply_backlog(struct sb_endpoint *e)
 {
     struct sb_listener *l;
@@ -324,27 +319,57 @@ static void apply_backlog(struct sb_endpoint *e)
         sb_listen_again(l->sock, e->config.backlog);
 }
 
-sockbroker_status sb_endpoint_change(struct sb_endpoint *e, const struct sb_endpoint_config *config, const struct sb_config *next,
-                                     struct sockbroker_error *error_out)
+sockbroker_status sb_endpoint_prepare(struct sb_endpoint *e, const struct sb_endpoint_config *config,
+                                      const struct sb_config *next, struct sockbroker_error *error_out)
 {
-    struct sb_endpoint_config copy;
-    sockbroker_status st = sb_endpoint_config_copy(config, &copy);
+    struct sb_endpoint_change *change = calloc(1, sizeof(*change));
+    sockbroker_status st = change ? sb_endpoint_config_copy(config, &change->config) : SOCKBROKER_NO_MEMORY;
 
-    if (st)
-        return sb_error_set(error_out, st, 0, "endpoint %s: out of memory", config->name);
-    if (!sb_endpoint_config_same_sockets(&e->config, config))
-        st = replace_listeners(e, config, next, error_out);
     if (st) {
-        sb_endpoint_config_deinit(&copy);
+        free(change);
+        return sb_error_set(error_out, st, 0, "endpoint %s: out of memory", config->name);
+    }
+    change->moves = !sb_endpoint_config_same_sockets(&e->config, config);
+    if (change->moves)
+        st = open_listeners(e, config, next, &change->listeners, error_out);
+    if (st) {
+        sb_endpoint_config_deinit(&change->config);
+        free(change);
         return st;
     }
-    bool backlog_changed = e->config.backlog != copy.backlog;
+    e->change = change;
+    return SOCKBROKER_OK;
+}
+
+void sb_endpoint_cancel(struct sb_endpoint *e)
+{
+    if (!e->change)
+        return;
+    close_list(e, e->change->listeners, true);
+    sb_endpoint_config_deinit(&e->change->config);
+    free(e->change);
+    e->change = NULL;
+}
+
+bool sb_endpoint_commit(struct sb_endpoint *e)
+{
+    struct sb_endpoint_change *change = e->change;
+    struct sb_listener *old = e->listeners;
+    bool backlog_changed = e->config.backlog != change->config.backlog;
+    bool moved = change->moves;
+
+    if (moved) {
+        e->listeners = change->listeners;
+        close_list(e, old, false);
+    }
     sb_endpoint_config_deinit(&e->config);
-    e->config = copy;
+    e->config = change->config;
+    free(change);
+    e->change = NULL;
     if (backlog_changed)
         apply_backlog(e);
     sb_dispatch_note(e->broker);
-    return SOCKBROKER_OK;
+    return moved;
 }
 
 struct sb_endpoint *sb_endpoint_find(struct sb_broker *b, const char *name)

@@ -14,11 +14,19 @@ enum sb_endpoint_state {
     SB_ENDPOINT_CLOSING, /* removed by a reload: nothing new; what it holds is still handed over, then it goes */
 };
 
+/* What a reload will make of it. */
+struct sb_endpoint_change {
+    struct sb_endpoint_config config;
+    bool moves; /* other listening sockets */
+    struct sb_listener *listeners;
+};
+
 struct sb_endpoint {
     struct sb_broker *broker;
     struct sb_endpoint_config config;
     enum sb_endpoint_state state;
     struct sb_listener *listeners; /* list */
+    struct sb_endpoint_change *change; /* between prepare and commit */
     struct sb_selector selector;
     uint32_t n_ready; /* workers that could take something, now or when their window opens */
     struct sb_conn *held; /* the oldest first */
@@ -35,15 +43,21 @@ struct sb_endpoint {
 sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint_config *config, const struct sb_config *next,
                                    struct sb_endpoint **endpoint_out, struct sockbroker_error *error_out);
 
-/* Takes over a changed configuration; listening sockets that stay are kept with their queue, new ones are opened first. */
-sockbroker_status sb_endpoint_change(struct sb_endpoint *e, const struct sb_endpoint_config *config, const struct sb_config *next,
-                                     struct sockbroker_error *error_out);
+/* Takes over a changed configuration in two steps, so that a reload happens whole or not at all: prepare opens the listening sockets
+ * that are new, commit cannot fail, cancel forgets. Sockets that stay keep their queue. commit: true when they changed. */
+sockbroker_status sb_endpoint_prepare(struct sb_endpoint *e, const struct sb_endpoint_config *config,
+                                      const struct sb_config *next, struct sockbroker_error *error_out);
+bool sb_endpoint_commit(struct sb_endpoint *e);
+void sb_endpoint_cancel(struct sb_endpoint *e);
 
 /* Takes what the kernel has queued, then stops listening. */
 void sb_endpoint_close_listeners(struct sb_endpoint *e);
 
 /* Frees an endpoint without workers and leases; connections that still wait are reset and counted. */
 void sb_endpoint_destroy(struct sb_endpoint *e);
+
+/* One that was opened and never listened for anybody. */
+void sb_endpoint_destroy_unused(struct sb_endpoint *e);
 
 /* The one that listens; one that is CLOSING has given its name up. */
 struct sb_endpoint *sb_endpoint_find(struct sb_broker *b, const char *name);

@@ -20,12 +20,12 @@ static void log_listening(const struct sb_endpoint *e)
                l->dual ? "ipv4+ipv6" : l->addr.family == SOCKBROKER_IPV6 ? "ipv6" : "ipv4", sb_policy_name(e->config.policy));
 }
 
-/* Those that the broker does not have yet, in a list of their own. */
+/* Those that the broker does not have yet, in a list of their own, as far as they could be opened. */
 static sockbroker_status open_new(struct sb_broker *b, const struct sb_config *config, struct sb_endpoint **list_out,
                                   struct sockbroker_error *error)
 {
     struct sb_endpoint *list = NULL;
-    struct sb_endpoint *e, *tmp;
+    struct sb_endpoint *e;
     sockbroker_status st = SOCKBROKER_OK;
 
     for (size_t i = 0; i < config->n_endpoints && !st; i++) {
@@ -35,12 +35,7 @@ static sockbroker_status open_new(struct sb_broker *b, const struct sb_config *c
         if (!st)
             DL_APPEND(list, e);
     }
-    if (!st) {
-        *list_out = list;
-        return SOCKBROKER_OK;
-    }
-    DL_FOREACH_SAFE(list, e, tmp)
-        sb_endpoint_destroy(e);
+    *list_out = list; /* on failure too: the caller lets go of all */
     return st;
 }
 
@@ -79,26 +74,50 @@ static void change_selector(struct sb_broker *b, struct sb_endpoint *e)
     }
 }
 
-static void change_existing(struct sb_broker *b, const struct sb_config *config)
+/* What the new configuration says of it; NULL when nothing, or it is on its way out. */
+static const struct sb_endpoint_config *wanted(const struct sb_endpoint *e, const struct sb_config *config)
 {
-    struct sockbroker_error error;
+    return e->state == SB_ENDPOINT_LISTENING ? sb_config_find(config, e->config.name) : NULL;
+}
+
+static sockbroker_status prepare_existing(struct sb_broker *b, const struct sb_config *config, struct sockbroker_error *error)
+{
+    sockbroker_status st = SOCKBROKER_OK;
     struct sb_endpoint *e;
 
     DL_FOREACH(b->endpoints, e) {
-        const struct sb_endpoint_config *c = e->state == SB_ENDPOINT_LISTENING ? sb_config_find(config, e->config.name) : NULL;
+        const struct sb_endpoint_config *c = wanted(e, config);
 
-        if (!c)
-            continue;
-        bool same_sockets = sb_endpoint_config_same_sockets(&e->config, c);
-        bool same_policy = e->config.policy == c->policy;
-        sockbroker_status st = sb_endpoint_change(e, c, config, &error);
-        if (!st && !same_policy)
-            change_selector(b, e);
-        if (st)
-            sb_log(SB_LOG_ERROR, "endpoint_unchanged", "endpoint=%s cause=\"%s\"", e->config.name, error.text);
-        else if (!same_sockets)
-            log_listening(e);
+        if (c && !st)
+            st = sb_endpoint_prepare(e, c, config, error);
     }
+    return st;
+}
+
+static void commit_existing(struct sb_broker *b)
+{
+    struct sb_endpoint *e;
+
+    DL_FOREACH(b->endpoints, e) {
+        if (!e->change)
+            continue;
+        bool same_policy = e->config.policy == e->change->config.policy;
+
+        if (sb_endpoint_commit(e))
+            log_listening(e);
+        if (!same_policy)
+            change_selector(b, e);
+    }
+}
+
+static void cancel_all(struct sb_broker *b, struct sb_endpoint *fresh)
+{
+    struct sb_endpoint *e, *tmp;
+
+    DL_FOREACH(b->endpoints, e)
+        sb_endpoint_cancel(e);
+    DL_FOREACH_SAFE(fresh, e, tmp)
+        sb_endpoint_destroy_unused(e);
 }
 
 static void update_windows(struct sb_broker *b)
@@ -113,17 +132,21 @@ sockbroker_status sb_reload_endpoints(struct sb_broker *b, const struct sb_confi
 {
     struct sb_endpoint *fresh = NULL;
     struct sb_endpoint *e, *tmp;
-    sockbroker_status st = open_new(b, config, &fresh, error_out);
+    sockbroker_status st = prepare_existing(b, config, error_out);
 
-    if (st)
+    if (!st)
+        st = open_new(b, config, &fresh, error_out);
+    if (st) {
+        cancel_all(b, fresh);
         return st;
+    }
     DL_FOREACH_SAFE(fresh, e, tmp) {
         DL_DELETE(fresh, e);
         DL_APPEND(b->endpoints, e); /* before others close: they see which sockets live on */
         log_listening(e);
     }
+    commit_existing(b);
     remove_gone(b, config);
-    change_existing(b, config);
     update_windows(b);
     sb_dispatch_note(b);
     return SOCKBROKER_OK;

@@ -244,6 +244,43 @@ static void bad_configuration_keeps_the_old_one_and_says_where(void **state)
 }
 
 /* A new endpoint that cannot be opened: none of the change happens. */
+/* A changed endpoint that cannot have its new address keeps the whole reload from happening. */
+static void reload_that_cannot_bind_a_changed_endpoint_changes_nothing(void **state)
+{
+    struct file f;
+    char text[256];
+    struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    socklen_t len = sizeof(at);
+    int taken = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    assert_int_equal(bind(taken, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(listen(taken, 1), 0);
+    assert_int_equal(getsockname(taken, (struct sockaddr *)&at, &len), 0);
+    open_file(&f, "endpoint one { address = \"[::]:0\" }\nendpoint two { address = \"[::]:0\" }\n");
+    struct kit_broker *b = start_with(&f);
+    uint16_t one = kit_broker_port(b, "one"), two = kit_broker_port(b, "two");
+    struct kit_process *w = start_worker(b, "w1", "hello", "one,two");
+
+    snprintf(text, sizeof(text), "endpoint one { address = \"[::]:0\" policy = source-hash }\nendpoint new { address = \"[::]:0\" }\n"
+                                 "endpoint two { address = \"[::1]:%u\" }\n", ntohs(at.sin6_port));
+    write_file(&f, text);
+    reload(b, "event=reload_failed");
+    ask(one);
+    ask(two);
+    wait_without(b, "new");
+    struct sb_status_report r;
+    kit_status(b, &r);
+    assert_int_equal(r.n_endpoints, 2);
+    assert_string_equal(r.endpoints[0].policy, "round-robin");
+    sb_status_report_deinit(&r);
+    close(taken);
+    reload(b, "event=reloaded"); /* now it can, and all of it happens */
+    wait_without(b, "nothing");
+    kit_worker_stop(w);
+    finish(b, &f);
+}
+
 static void reload_is_all_or_nothing(void **state)
 {
     struct file f;
@@ -609,6 +646,7 @@ int main(int argc, char **argv)
         TEST(reload_without_a_change_changes_nothing),
         TEST(bad_configuration_keeps_the_old_one_and_says_where),
         TEST(reload_is_all_or_nothing),
+        TEST(reload_that_cannot_bind_a_changed_endpoint_changes_nothing),
         TEST(policy_changes_in_place),
         TEST(window_changes_in_place),
         TEST(window_of_a_worker_outlives_a_reload),
