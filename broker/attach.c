@@ -12,7 +12,7 @@
 #include "proto/error.h"
 #include "proto/secret.h"
 
-#define ATTACHING_MAX 256u /* between Attach and Hello lie milliseconds */
+#define ATTACHING_MAX 1024u /* between Attach and Hello lie milliseconds, unless very many come at once */
 #define FINISH_WITHIN_MS 20 /* where open counts only inform people, the end of a connection need not wake anybody */
 
 static sockbroker_status check_version(const struct sb_attach *a, struct sockbroker_error *error)

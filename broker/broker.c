@@ -21,6 +21,7 @@
 #include "proto/thread.h"
 #include "sockbroker/sockbroker.h"
 
+#define IDLE_AFTER_HEARTBEATS 4u /* a living worker has a Next parked; one that was stopped connects again */
 #define FREE_CALLS 256u    /* beyond one parked Next for each worker */
 #define CALLERS_SPARE 128u /* connected processes beyond one for each worker */
 
@@ -137,6 +138,7 @@ static sockbroker_status open_server(struct sb_broker *b, struct sockbroker_erro
         .max_calls = b->max_sessions + FREE_CALLS,
         .max_callers = b->max_sessions + CALLERS_SPARE,
         .introduce_ms = b->config.attach_ms,
+        .idle_ms = IDLE_AFTER_HEARTBEATS * b->config.heartbeat_ms,
         .messages_per_second = b->config.messages_per_second,
         .wake = wake_control,
         .arg = b,

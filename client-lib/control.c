@@ -158,14 +158,58 @@ static sockbroker_status attach(struct sockbroker_worker *w, struct sockbroker_e
     return SOCKBROKER_OK;
 }
 
-sockbroker_status sb_control_connect(struct sockbroker_worker *w, struct sockbroker_error *error_out)
+/* ---- waiting ---- */
+
+static uint64_t jittered(uint64_t ms)
 {
-    sockbroker_status st = connect_client(w, error_out);
+    uint32_t r = 0;
+
+    sb_secret_fill(&r, sizeof(r)); /* failing, it is no jitter */
+    return ms / 2 + ms * (r % 1024u) / 1024u;
+}
+
+/* False when told to stop. */
+static bool pause_before_retry(struct sockbroker_worker *w, uint64_t *delay_ms)
+{
+    uint64_t until_ms = sb_clock_ms() + jittered(*delay_ms);
+
+    *delay_ms = *delay_ms * 2 > RETRY_MOST_MS ? RETRY_MOST_MS : *delay_ms * 2;
+    sb_lock_take(w->lock);
+    for (uint64_t now_ms = sb_clock_ms(); !w->stopping && now_ms < until_ms; now_ms = sb_clock_ms())
+        sb_lock_wait(w->lock, (int64_t)(until_ms - now_ms));
+    bool go_on = !w->stopping;
+    sb_lock_drop(w->lock);
+    return go_on;
+}
+
+/* ---- attaching ---- */
+
+/* Lost, or turned away by a limit: the same question may have another answer a little later. */
+static bool may_pass(sockbroker_status st)
+{
+    return st == SOCKBROKER_BUSY || st == SOCKBROKER_CLOSED;
+}
+
+static sockbroker_status connect_once(struct sockbroker_worker *w, struct sockbroker_error *error)
+{
+    sockbroker_status st = connect_client(w, error);
 
     if (!st)
-        st = attach(w, error_out);
+        st = attach(w, error);
     if (st)
         drop_client(w);
+    return may_pass(st) ? SOCKBROKER_BUSY : st;
+}
+
+sockbroker_status sb_control_connect(struct sockbroker_worker *w, struct sockbroker_error *error_out)
+{
+    uint64_t until_ms = sb_clock_ms() + (uint64_t)w->attach_timeout_ms;
+    uint64_t delay_ms = RETRY_FIRST_MS;
+    sockbroker_status st;
+
+    do
+        st = connect_once(w, error_out);
+    while (st == SOCKBROKER_BUSY && sb_clock_ms() < until_ms && pause_before_retry(w, &delay_ms));
     return st;
 }
 
@@ -316,28 +360,6 @@ static sockbroker_status converse(struct sockbroker_worker *w)
 }
 
 /* ---- coming back ---- */
-
-static uint64_t jittered(uint64_t ms)
-{
-    uint32_t r = 0;
-
-    sb_secret_fill(&r, sizeof(r)); /* failing, it is no jitter */
-    return ms / 2 + ms * (r % 1024u) / 1024u;
-}
-
-/* False when told to stop. */
-static bool pause_before_retry(struct sockbroker_worker *w, uint64_t *delay_ms)
-{
-    uint64_t until_ms = sb_clock_ms() + jittered(*delay_ms);
-
-    *delay_ms = *delay_ms * 2 > RETRY_MOST_MS ? RETRY_MOST_MS : *delay_ms * 2;
-    sb_lock_take(w->lock);
-    for (uint64_t now_ms = sb_clock_ms(); !w->stopping && now_ms < until_ms; now_ms = sb_clock_ms())
-        sb_lock_wait(w->lock, (int64_t)(until_ms - now_ms));
-    bool go_on = !w->stopping;
-    sb_lock_drop(w->lock);
-    return go_on;
-}
 
 /* A rule that says no will say no again; everything else may pass. */
 static bool is_final(sockbroker_status st)

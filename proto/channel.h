@@ -27,6 +27,7 @@ struct sb_server_options {
     uint32_t max_calls;             /* most requests held at once, parked ones included */
     uint32_t max_callers;           /* most connected processes */
     uint32_t introduce_ms;          /* a caller that has sent no whole message by then is dropped */
+    uint32_t idle_ms;               /* so is one that was silent that long, with nothing of its left to answer; 0: never */
     uint32_t messages_per_second;   /* of one caller; what is above waits its turn */
     sb_channel_wake wake;
     void *arg;

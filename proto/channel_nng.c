@@ -62,6 +62,8 @@ sockbroker_status sb_nng_status(int code)
         return SOCKBROKER_NO_MEMORY;
     case NNG_ENOFILES:
         return SOCKBROKER_NO_DESCRIPTORS;
+    case NNG_EAGAIN: /* the queue of the listening socket is full */
+        return SOCKBROKER_BUSY;
     case NNG_EADDRINUSE:
         return SOCKBROKER_ADDRESS_IN_USE;
     case NNG_ECLOSED:

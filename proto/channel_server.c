@@ -25,7 +25,7 @@
 struct caller {
     uint32_t pipe_id;
     nng_pipe pipe;
-    uint64_t connected_ms;
+    uint64_t heard_ms; /* when it connected, sent its last request, or got its last reply */
     bool introduced; /* a whole, valid request has come */
     uint32_t uid, gid, pid;
     uint32_t n_held;
@@ -98,7 +98,7 @@ static struct caller *add_caller(struct sb_server *s, nng_pipe pipe)
         return NULL;
     c->pipe = pipe;
     c->pipe_id = (uint32_t)nng_pipe_id(pipe);
-    c->connected_ms = c->filled_ms = sb_clock_ms();
+    c->heard_ms = c->filled_ms = sb_clock_ms();
     c->tokens = s->options.messages_per_second * 1000u;
     c->uid = peer_number(pipe, NNG_OPT_IPC_PEER_UID);
     c->gid = peer_number(pipe, NNG_OPT_IPC_PEER_GID);
@@ -192,6 +192,7 @@ static void queue_request(struct sb_call *call)
         return;
     }
     c->n_held++;
+    c->heard_ms = sb_clock_ms();
     call->uid = c->uid;
     call->gid = c->gid;
     call->pid = c->pid;
@@ -217,8 +218,10 @@ static void sent(struct sb_call *call)
     struct sb_server *s = call->server;
     struct caller *c = find_caller(s, call->pipe_id);
 
-    if (c) /* only now, or one that never reads its replies could take every call there is */
+    if (c) { /* only now, or one that never reads its replies could take every call there is */
         c->n_held--;
+        c->heard_ms = sb_clock_ms();
+    }
 
     if (nng_aio_result(call->aio))
         nng_msg_free(nng_aio_get_msg(call->aio));
@@ -435,7 +438,9 @@ bool sb_call_is_lost(const struct sb_call *call)
 
 static bool is_late(const struct sb_server *s, const struct caller *c, uint64_t now_ms)
 {
-    return !c->introduced && now_ms > c->connected_ms + s->options.introduce_ms;
+    uint32_t limit_ms = c->introduced ? s->options.idle_ms : s->options.introduce_ms;
+
+    return limit_ms && !c->n_held && now_ms > c->heard_ms + limit_ms; /* a message cut short is silence, too */
 }
 
 #define DROPS_PER_TICK 64

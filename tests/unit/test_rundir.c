@@ -409,7 +409,7 @@ static void what_is_not_a_directory_is_refused_and_untouched(void **state)
 static void a_missing_parent_is_not_made(void **state)
 {
     (void)state;
-    assert_refused(SOCKBROKER_NO_BROKER, unit_path("no/run"), 0700, "make it first");
+    assert_refused(SOCKBROKER_UNSAFE_PATH, unit_path("no/run"), 0700, "does not exist; make it first");
     assert_false(exists(unit_path("no")));
 }
 

@@ -39,7 +39,7 @@ struct sockbroker_worker_options {
     uint64_t generation;   /* the release this worker belongs to; a larger number is newer */
     unsigned weight;       /* 1..1000: share of new connections next to other workers; 0 means 1 */
     unsigned window;       /* most connections on their way to this worker, 1..1024; 0: the endpoint's own */
-    int attach_timeout_ms; /* how long open() may wait for the broker's answer; 0 means 5000 */
+    int attach_timeout_ms; /* how long open() may wait for the broker's answer, and try again when it is busy; 0 means 5000 */
     bool wait_for_broker;  /* open() succeeds without a broker and attaches as soon as there is one */
 };
 #define SOCKBROKER_WORKER_OPTIONS_INIT { sizeof(struct sockbroker_worker_options), NULL, NULL, NULL, 0, 0, 0, 0, false }
