@@ -316,7 +316,7 @@ static void apply_backlog(struct sb_endpoint *e)
     struct sb_listener *l;
 
     DL_FOREACH(e->listeners, l)
-        sb_listen_again(l->sock, e->config.backlog);
+        sb_listen_again(l->sock, &l->addr, e->config.backlog);
 }
 
 sockbroker_status sb_endpoint_prepare(struct sb_endpoint *e, const struct sb_endpoint_config *config,

@@ -79,8 +79,8 @@ static sockbroker_status check(struct sb_greeter *g, const struct sb_hello *hell
 {
     struct sb_session *s = sb_session_find(g->broker, hello->session_id);
 
-    if (!s || s->token_spent) /* of an honest worker: it was too late, or made room for others */
-        return refuse(g, SOCKBROKER_BUSY, peer, "no session waits for this token");
+    if (!s || s->token_spent)
+        return refuse(g, SOCKBROKER_NOT_FOUND, peer, "no session waits for this token");
     if (!sb_secret_equal(hello->token, s->token, SB_SECRET_LEN))
         return refuse(g, SOCKBROKER_REFUSED, peer, "wrong token");
     if (peer->uid != s->peer.uid || peer->gid != s->peer.gid || peer->pid != s->peer.pid)

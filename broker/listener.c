@@ -39,7 +39,7 @@ static void mend(struct sb_listener *l)
 {
     if (sb_listen_is_on(l->sock))
         return;
-    sockbroker_status st = sb_listen_again(l->sock, l->endpoint->config.backlog);
+    sockbroker_status st = sb_listen_again(l->sock, &l->addr, l->endpoint->config.backlog);
     l->endpoint->broker->listener_repairs++;
     sb_log(SB_LOG_WARNING, "listener_repaired", "endpoint=%s result=%s", l->endpoint->config.name, sockbroker_status_name(st));
 }

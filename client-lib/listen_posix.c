@@ -128,8 +128,13 @@ sockbroker_status sb_listen_open(const struct sb_listen_request *request, sockbr
     return open_exactly(&ipv4, sock_out, addr_out, error_out);
 }
 
-sockbroker_status sb_listen_again(sockbroker_socket sock, uint32_t backlog)
+sockbroker_status sb_listen_again(sockbroker_socket sock, const struct sockbroker_addr *at, uint32_t backlog)
 {
+    struct sockaddr_storage sa;
+    socklen_t len = (socklen_t)sockbroker_addr_to_sockaddr(at, &sa);
+
+    if (bind(sock, (struct sockaddr *)&sa, len) && errno != EINVAL) /* EINVAL: it is bound still */
+        return sb_oserr_status(errno);
     return listen(sock, (int)backlog) ? sb_oserr_status(errno) : SOCKBROKER_OK;
 }
 

@@ -27,6 +27,7 @@ struct caller {
     nng_pipe pipe;
     uint64_t heard_ms; /* when it connected, sent its last request, or got its last reply */
     bool introduced; /* a whole, valid request has come */
+    bool leaving;    /* told to go; nng takes its time */
     uint32_t uid, gid, pid;
     uint32_t n_held;
     uint32_t tokens; /* of a bucket that refills with messages_per_second, in thousandths */
@@ -56,6 +57,7 @@ struct sb_server {
     struct sb_call *queue;
     uint32_t n_calls;
     uint32_t n_listening;
+    uint32_t n_leaving;
     bool closing;
     struct sb_server_counters counters;
 };
@@ -69,6 +71,19 @@ static uint32_t peer_number(nng_pipe pipe, const char *option)
     return nng_pipe_get_uint64(pipe, option, &value) ? UINT32_MAX : (uint32_t)value;
 }
 
+static bool is_silent(const struct caller *c)
+{
+    return !c->introduced && !c->leaving;
+}
+
+/* Returns its pipe, to be closed without the lock. */
+static nng_pipe send_away(struct sb_server *s, struct caller *c)
+{
+    c->leaving = true;
+    s->n_leaving++;
+    return c->pipe;
+}
+
 /* Early random drop: when the house is full one who has not introduced itself leaves, so that a newcomer has a chance
  * however many connect and say nothing. Returns the pipe to close, or the newcomer's. */
 static nng_pipe choose_to_drop(struct sb_server *s, nng_pipe newcomer)
@@ -79,13 +94,13 @@ static nng_pipe choose_to_drop(struct sb_server *s, nng_pipe newcomer)
     nng_pipe dropped = newcomer;
 
     HASH_ITER(hh, s->callers, c, tmp)
-        silent += !c->introduced;
+        silent += is_silent(c);
     if (!silent || sb_secret_fill(&pick, sizeof(pick)))
         return newcomer;
     pick %= silent;
     HASH_ITER(hh, s->callers, c, tmp) {
-        if (!c->introduced && pick-- == 0)
-            dropped = c->pipe;
+        if (is_silent(c) && pick-- == 0)
+            dropped = send_away(s, c);
     }
     return dropped;
 }
@@ -124,22 +139,20 @@ static void pipe_came(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
     struct sb_server *s = arg;
     nng_pipe drop = NNG_PIPE_INITIALIZER;
-    bool full;
 
     (void)event;
     nng_mtx_lock(s->lock);
-    full = HASH_COUNT(s->callers) >= s->options.max_callers;
+    bool full = HASH_COUNT(s->callers) - s->n_leaving >= s->options.max_callers;
     if (full) {
         drop = choose_to_drop(s, pipe);
         s->counters.turned_away++;
     }
-    if (nng_pipe_id(drop) != nng_pipe_id(pipe) && !add_caller(s, pipe)) {
-        drop = pipe;
-        full = true;
-    }
+    bool failed = nng_pipe_id(drop) != nng_pipe_id(pipe) && !add_caller(s, pipe);
     nng_mtx_unlock(s->lock);
     if (full)
         nng_pipe_close(drop);
+    if (failed)
+        nng_pipe_close(pipe);
 }
 
 static void pipe_gone(nng_pipe pipe, nng_pipe_ev event, void *arg)
@@ -149,8 +162,10 @@ static void pipe_gone(nng_pipe pipe, nng_pipe_ev event, void *arg)
     (void)event;
     nng_mtx_lock(s->lock);
     struct caller *c = find_caller(s, (uint32_t)nng_pipe_id(pipe));
-    if (c)
+    if (c) {
+        s->n_leaving -= c->leaving;
         HASH_DEL(s->callers, c);
+    }
     nng_mtx_unlock(s->lock);
     free(c);
 }
@@ -440,7 +455,7 @@ static bool is_late(const struct sb_server *s, const struct caller *c, uint64_t 
 {
     uint32_t limit_ms = c->introduced ? s->options.idle_ms : s->options.introduce_ms;
 
-    return limit_ms && !c->n_held && now_ms > c->heard_ms + limit_ms; /* a message cut short is silence, too */
+    return limit_ms && !c->leaving && !c->n_held && now_ms > c->heard_ms + limit_ms; /* a message cut short is silence, too */
 }
 
 #define DROPS_PER_TICK 64
@@ -455,7 +470,7 @@ bool sb_server_tick(struct sb_server *s)
     nng_mtx_lock(s->lock);
     HASH_ITER(hh, s->callers, c, tmp) {
         if (n < DROPS_PER_TICK && is_late(s, c, now_ms))
-            late[n++] = c->pipe;
+            late[n++] = send_away(s, c);
     }
     s->counters.turned_away += n;
     bool waiting = s->queue != NULL;
