@@ -13,6 +13,7 @@
 #include "broker/notify.h"
 #include "broker/reload.h"
 #include "broker/session.h"
+#include "broker/ticker.h"
 #include "broker/waiter.h"
 #include "broker/watch.h"
 #include "proto/clock.h"
@@ -46,9 +47,9 @@ static bool has_stopped(const struct sb_broker *b)
     return !b->leases.n_conns || !b->n_sessions || sb_clock_ms() >= b->stop_at_ms;
 }
 
-static void on_tick(uv_timer_t *timer)
+static void on_tick(void *arg)
 {
-    struct sb_broker *b = timer->data;
+    struct sb_broker *b = arg;
 
     sb_watch_tick(b);
     if (b->state == SB_BROKER_STOPPING && has_stopped(b))
@@ -161,9 +162,6 @@ static void start_events(struct sb_broker *b)
 {
     uv_async_init(&b->loop, &b->control_wake, on_control);
     b->control_wake.data = b;
-    uv_timer_init(&b->loop, &b->tick);
-    b->tick.data = b;
-    uv_timer_start(&b->tick, on_tick, SB_TICK_MS, SB_TICK_MS);
     watch_signal(b, &b->on_term, SIGTERM);
     watch_signal(b, &b->on_int, SIGINT);
     watch_signal(b, &b->on_quit, SIGQUIT);
@@ -189,8 +187,8 @@ static sockbroker_status start(struct sb_broker *b, struct sockbroker_error *err
         st = sb_rundir_open(dir, b->config.dir_mode, &b->rundir, error);
     if (!st)
         st = sb_reload_endpoints(b, &b->config, error);
-    if (!st && sb_mailbox_open(b, &b->mailbox))
-        st = sb_error_set(error, SOCKBROKER_NO_DESCRIPTORS, 0, "no descriptor for the mailbox; check the descriptor limit");
+    if (!st && (sb_mailbox_open(b, &b->mailbox) || sb_ticker_open(&b->loop, on_tick, b, &b->tick)))
+        st = sb_error_set(error, SOCKBROKER_NO_DESCRIPTORS, 0, "no descriptor for the broker itself; check the descriptor limit");
     if (!st)
         st = sb_greeter_open(b, &b->greeter, error);
     return st ? st : open_server(b, error);
@@ -222,6 +220,7 @@ static void finish(struct sb_broker *b)
     sb_server_close(b->server);
     sb_greeter_close(b->greeter);
     sb_mailbox_close(b->mailbox);
+    sb_ticker_close(b->tick);
     DL_FOREACH_SAFE(b->endpoints, e, tmp) {
         DL_DELETE(b->endpoints, e);
         sb_endpoint_destroy(e);
@@ -248,6 +247,7 @@ sockbroker_status sb_broker_run(struct sb_broker *b, struct sockbroker_error *er
         sb_log(SB_LOG_NOTICE, "ready", "dir=%s pid=%u version=%s max_connections=%u max_workers=%u", b->rundir.dir,
                sb_process_id(), sockbroker_version(), b->max_connections, b->max_sessions);
         sb_notify_ready("serving");
+        sb_ticker_set(b->tick, SB_TICK_MS, SB_TICK_MS);
         uv_run(&b->loop, UV_RUN_DEFAULT);
         sb_log(SB_LOG_NOTICE, "stopped", "connections_left=%u", b->leases.n_conns);
     }

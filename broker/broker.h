@@ -18,6 +18,7 @@ struct sb_endpoint;
 struct sb_session;
 struct sb_greeter;
 struct sb_mailbox;
+struct sb_ticker;
 struct sb_waiter;
 
 enum sb_broker_state {
@@ -55,7 +56,7 @@ struct sb_broker {
     bool pump_needed;
 
     uv_async_t control_wake;
-    uv_timer_t tick;
+    struct sb_ticker *tick;
     uv_signal_t on_term, on_int, on_quit, on_hup;
 };
 

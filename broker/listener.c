@@ -116,7 +116,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
     (void)status; /* accept() will say it better */
     (void)events;
-    sb_mailbox_collect(l->endpoint->broker->mailbox); /* what workers have said counts for who comes next */
+    if (sb_selector_needs_counts(&l->endpoint->selector) || !sb_endpoint_has_room(l->endpoint))
+        sb_mailbox_collect(l->endpoint->broker->mailbox); /* what workers have said counts for who comes next */
     while (n < l->batch && sb_endpoint_has_room(l->endpoint) && accept_one(l))
         n++;
     if (n == l->batch)

@@ -10,7 +10,7 @@
 
 #include "broker/broker.h"
 
-#define SB_MAILBOX_LATE_MS 2 /* the loop counts whole milliseconds: 1 to 2 */
+#define SB_MAILBOX_LATE_MS 2
 #define SB_MAILBOX_EAGER_MS 100
 
 struct sb_mailbox;

@@ -5,6 +5,7 @@
 
 #include "broker/dispatch.h"
 #include "broker/session.h"
+#include "broker/ticker.h"
 #include "proto/clock.h"
 #include "proto/socket.h"
 
@@ -18,7 +19,9 @@ struct sb_mailbox {
     unsigned n_handles;
     uv_poll_t poll;
     uv_prepare_t before_sleep;
-    uv_timer_t late;
+    struct sb_ticker *late;
+    bool late_is_set;
+    bool has_progress; /* reports came since late was set */
 };
 
 void sb_mailbox_collect(struct sb_mailbox *m)
@@ -31,6 +34,7 @@ void sb_mailbox_collect(struct sb_mailbox *m)
         n = epoll_wait(m->set, events, EVENTS_MAX, 0);
         for (int i = 0; i < n; i++)
             sb_session_heard(events[i].data.ptr, events[i].events & EPOLLOUT);
+        m->has_progress |= n > 0;
     }
 }
 
@@ -60,11 +64,25 @@ static void set_eager(struct sb_mailbox *m, bool eager)
         uv_poll_stop(&m->poll);
 }
 
-/* Nothing woke the loop for a while: reports shall wake it themselves. */
-static void on_late(uv_timer_t *timer)
+static void set_late(struct sb_mailbox *m)
 {
-    struct sb_mailbox *m = timer->data;
+    m->late_is_set = true;
+    m->has_progress = false;
+    sb_ticker_set(m->late, SB_MAILBOX_LATE_MS, 0);
+}
 
+/* Did nothing wake the loop for a while? Then reports shall. */
+static void on_late(void *arg)
+{
+    struct sb_mailbox *m = arg;
+
+    m->late_is_set = false;
+    if (!is_expecting(m))
+        return;
+    if (m->has_progress) {
+        set_late(m);
+        return;
+    }
     m->eager_until_ms = uv_now(&m->broker->loop) + SB_MAILBOX_EAGER_MS;
     set_eager(m, true);
     sb_mailbox_collect(m);
@@ -81,12 +99,12 @@ static void on_before_sleep(uv_prepare_t *prepare)
             set_eager(m, false);
         return;
     }
-    if (!is_expecting(m))
-        return;
-    sb_mailbox_collect(m);
-    sb_dispatch_pump(m->broker);
-    if (is_expecting(m))
-        uv_timer_start(&m->late, on_late, SB_MAILBOX_LATE_MS, 0);
+    if (is_expecting(m)) {
+        sb_mailbox_collect(m);
+        sb_dispatch_pump(m->broker);
+    }
+    if (is_expecting(m) && !m->late_is_set)
+        set_late(m);
 }
 
 sockbroker_status sb_mailbox_open(struct sb_broker *b, struct sb_mailbox **mailbox_out)
@@ -103,9 +121,12 @@ sockbroker_status sb_mailbox_open(struct sb_broker *b, struct sb_mailbox **mailb
         return SOCKBROKER_NO_DESCRIPTORS;
     }
     uv_prepare_init(&b->loop, &m->before_sleep);
-    uv_timer_init(&b->loop, &m->late);
-    m->poll.data = m->before_sleep.data = m->late.data = m;
-    m->n_handles = 3;
+    m->poll.data = m->before_sleep.data = m;
+    m->n_handles = 2;
+    if (sb_ticker_open(&b->loop, on_late, m, &m->late)) {
+        sb_mailbox_close(m);
+        return SOCKBROKER_NO_DESCRIPTORS;
+    }
     uv_prepare_start(&m->before_sleep, on_before_sleep);
     *mailbox_out = m;
     return SOCKBROKER_OK;
@@ -125,7 +146,7 @@ void sb_mailbox_close(struct sb_mailbox *m)
         return;
     uv_close((uv_handle_t *)&m->poll, on_closed);
     uv_close((uv_handle_t *)&m->before_sleep, on_closed);
-    uv_close((uv_handle_t *)&m->late, on_closed);
+    sb_ticker_close(m->late);
     sb_socket_close(&m->set);
 }
 

@@ -281,6 +281,11 @@ void sb_selector_update(struct sb_selector *s, struct sb_member *m)
     heap_fix(s, m);
 }
 
+bool sb_selector_needs_counts(const struct sb_selector *s)
+{
+    return s->policy == SB_POLICY_LEAST_CONNECTIONS || s->policy == SB_POLICY_LEAST_PENDING;
+}
+
 bool sb_selector_has_any(const struct sb_selector *s)
 {
     return s->n_heap > 0;

@@ -58,6 +58,9 @@ void sb_selector_set_eligible(struct sb_selector *s, struct sb_member *m, bool e
 /* After n_open or n_pending changed. */
 void sb_selector_update(struct sb_selector *s, struct sb_member *m);
 
+/* Does its policy look at n_open or n_pending? */
+bool sb_selector_needs_counts(const struct sb_selector *s);
+
 /* Is anybody eligible? */
 bool sb_selector_has_any(const struct sb_selector *s);
 
