@@ -5,6 +5,7 @@
 
 #include "broker/attach.h"
 #include "broker/dispatch.h"
+#include "broker/mailbox.h"
 #include "broker/process.h"
 #include "broker/session.h"
 #include "broker/status.h"
@@ -78,12 +79,14 @@ static void status(struct sb_broker *b, const struct sb_status_request *request,
 {
     struct sb_reply reply = { .kind = SB_REPLY_STATUS };
 
+    sb_mailbox_collect(b->mailbox); /* what workers have said by now counts */
     sb_status_fill(b, request, &reply.as.status);
     sb_call_reply(call, &reply);
 }
 
 static void drain(struct sb_broker *b, const struct sb_drain *drain, struct sb_call *call)
 {
+    sb_mailbox_collect(b->mailbox);
     if (sb_process_is_own_user(sb_call_uid(call)))
         sb_waiter_drain(b, drain, call);
     else
