@@ -1,0 +1,208 @@
+/* What the library and the broker promise beyond delivery: threads, forks, waiting, overload. */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sockbroker/sockbroker.h"
+#include "tests/support/kit.h"
+
+static struct kit_broker *start(const char *more)
+{
+    char endpoint[128];
+
+    snprintf(endpoint, sizeof(endpoint), "web=[::]:0%s", more);
+    return kit_broker_start(&(struct kit_start){ .args = { "--endpoint", endpoint } });
+}
+
+static struct sockbroker_worker *open_worker(struct kit_broker *b, const char *name)
+{
+    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
+    struct sockbroker_worker *w = NULL;
+    struct sockbroker_error error = { .text = "" };
+
+    options.dir = b->dir;
+    options.endpoints = "web";
+    options.name = name;
+    if (sockbroker_worker_open(&options, &w, &error))
+        fail_msg("%s", error.text);
+    return w;
+}
+
+/* In the child: every call says FORKED and touches nothing of the parent. 0 when all is as it should be. */
+static int try_in_child(struct kit_broker *b, struct sockbroker_worker *w)
+{
+    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
+    struct sockbroker_worker *another = NULL;
+    struct sockbroker_error error = { .text = "" };
+    struct sockbroker_conn conn;
+
+    if (sockbroker_worker_next(w, 0, &conn) != SOCKBROKER_FORKED || sockbroker_worker_finished(w, 1) != SOCKBROKER_FORKED)
+        return 1;
+    sockbroker_worker_error(w, &error);
+    if (!strstr(error.text, "fork"))
+        return 2;
+    sockbroker_worker_stop(w);
+    sockbroker_worker_close(w);
+    options.dir = b->dir;
+    options.endpoints = "web";
+    if (sockbroker_worker_open(&options, &another, &error) != SOCKBROKER_FORKED || !strstr(error.text, "fork"))
+        return 3;
+    return 0;
+}
+
+static void forked_child_is_told_and_the_parent_goes_on(void **state)
+{
+    struct kit_broker *b = start("");
+    struct sockbroker_worker *w = open_worker(b, "parent");
+    struct sockbroker_conn conn;
+    int status;
+
+    (void)state;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(try_in_child(b, w));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    kit_broker_wait_ready(b, 1);
+    int client = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    assert_int_equal(sockbroker_worker_next(w, 30000, &conn), SOCKBROKER_OK);
+    assert_string_equal(conn.info.endpoint, "web");
+    close(conn.sock);
+    kit_close(&client);
+    sockbroker_worker_close(w);
+    kit_broker_stop(b);
+}
+
+static void *wait_for_ever(void *worker)
+{
+    struct sockbroker_conn conn;
+
+    return (void *)(intptr_t)sockbroker_worker_next(worker, SOCKBROKER_FOREVER, &conn);
+}
+
+static void stop_wakes_every_waiting_thread(void **state)
+{
+    struct kit_broker *b = start("");
+    struct sockbroker_worker *w = open_worker(b, "threads");
+    struct sockbroker_conn conn;
+    pthread_t threads[4];
+    void *answer;
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_for_ever, w), 0);
+    sockbroker_worker_stop(w);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], &answer), 0);
+        assert_int_equal((int)(intptr_t)answer, SOCKBROKER_CLOSED);
+    }
+    assert_int_equal(sockbroker_worker_next(w, SOCKBROKER_FOREVER, &conn), SOCKBROKER_CLOSED);
+    assert_int_equal(sockbroker_worker_state(w), SOCKBROKER_WORKER_CLOSED);
+    sockbroker_worker_close(w);
+    kit_broker_stop(b);
+}
+
+static void next_polls_waits_and_shows_by_its_descriptor(void **state)
+{
+    struct kit_broker *b = start("");
+    struct sockbroker_worker *w = open_worker(b, "poll");
+    struct pollfd p = { .fd = sockbroker_worker_fd(w), .events = POLLIN };
+    struct sockbroker_conn conn;
+
+    (void)state;
+    kit_broker_wait_ready(b, 1);
+    assert_int_equal(sockbroker_worker_next(w, 0, &conn), SOCKBROKER_AGAIN);
+    assert_int_equal(sockbroker_worker_next(w, 5, &conn), SOCKBROKER_TIMEOUT);
+    assert_int_equal(poll(&p, 1, 0), 0);
+    int client = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
+    assert_int_equal(poll(&p, 1, 30000), 1);
+    assert_int_equal(sockbroker_worker_next(w, 0, &conn), SOCKBROKER_OK);
+    assert_int_equal(conn.info.peer.family, SOCKBROKER_IPV4);      /* plain, though */
+    assert_int_equal(conn.info.socket_family, SOCKBROKER_IPV6);    /* its socket is dual-stack */
+    assert_int_equal(conn.info.local.port, kit_broker_port(b, "web"));
+    assert_int_equal(sockbroker_worker_open_count(w), 1);
+    close(conn.sock);
+    sockbroker_worker_finished(w, conn.info.lease_id);
+    assert_int_equal(sockbroker_worker_open_count(w), 0);
+    assert_int_equal(poll(&p, 1, 0), 0);
+    kit_close(&client);
+    sockbroker_worker_close(w);
+    kit_broker_stop(b);
+}
+
+static bool was_reset(int sock)
+{
+    char byte;
+
+    return recv(sock, &byte, 1, 0) < 0 && errno == ECONNRESET;
+}
+
+/* overload = refuse: hold_max wait for hold_ms, the others are told at once; all are counted. */
+static void refusing_endpoint_resets_what_nobody_takes(void **state)
+{
+    struct kit_broker *b = start(",overload=refuse,hold_max=2,hold_ms=200");
+    int socks[5];
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        socks[i] = kit_connect(NULL, i % 2 ? "::1" : "127.0.0.1", kit_broker_port(b, "web"));
+    for (int i = 0; i < 5; i++)
+        assert_true(was_reset(socks[i]));
+    struct sb_endpoint_counters c = kit_counters(b, "web");
+    assert_int_equal(c.accepted, 5);
+    assert_int_equal(c.refused, 5);
+    assert_int_equal(c.held, 0);
+    assert_int_equal(c.held_max, 2);
+    for (int i = 0; i < 5; i++)
+        kit_close(&socks[i]);
+    kit_broker_stop(b);
+}
+
+static bool holds_two(const struct sb_status_report *r, void *arg)
+{
+    (void)arg;
+    return r->endpoints[0].counters.held == 2;
+}
+
+/* overload = hold: hold_max wait in the broker, the rest in the kernel's queue; whoever comes serves them all. */
+static void holding_endpoint_keeps_them_for_the_first_worker(void **state)
+{
+    struct kit_broker *b = start(",hold_max=2,hold_ms=1");
+    struct kit_answer a;
+    int socks[6];
+
+    (void)state;
+    for (int i = 0; i < 6; i++)
+        socks[i] = kit_connect(NULL, i % 2 ? "::1" : "127.0.0.1", kit_broker_port(b, "web"));
+    kit_broker_wait_status(b, holds_two, NULL, "two connections held");
+    struct kit_process *w = kit_worker_start(b, "late", "hello", NULL);
+    for (int i = 0; i < 6; i++) {
+        kit_read_answer(socks[i], &a);
+        kit_close(&socks[i]);
+    }
+    struct sb_endpoint_counters c = kit_counters(b, "web");
+    assert_int_equal(c.acked, 6);
+    assert_int_equal(c.refused, 0);
+    assert_int_equal(c.held_max, 2);
+    kit_worker_stop(w);
+    kit_broker_stop(b);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(forked_child_is_told_and_the_parent_goes_on, kit_setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(stop_wakes_every_waiting_thread, kit_setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(next_polls_waits_and_shows_by_its_descriptor, kit_setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(refusing_endpoint_resets_what_nobody_takes, kit_setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(holding_endpoint_keeps_them_for_the_first_worker, kit_setup, kit_teardown),
+    };
+
+    return kit_main(tests, argc, argv);
+}
