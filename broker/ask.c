@@ -36,10 +36,11 @@ static sockbroker_status append(void **list, size_t *n, const void *items, size_
 static sockbroker_status add_page(struct sb_status_report *r, const struct sb_status_page *page, struct sockbroker_error *error)
 {
     r->broker = page->broker;
-    sockbroker_status st = append((void **)&r->endpoints, &r->n_endpoints, page->endpoints, page->n_endpoints,
-                                  sizeof(page->endpoints[0]), error);
+    sockbroker_status st =
+        append((void **)&r->endpoints, &r->n_endpoints, page->endpoints, page->n_endpoints, sizeof(page->endpoints[0]), error);
     return st ? st
-              : append((void **)&r->sessions, &r->n_sessions, page->sessions, page->n_sessions, sizeof(page->sessions[0]), error);
+              : append((void **)&r->sessions, &r->n_sessions, page->sessions, page->n_sessions, sizeof(page->sessions[0]),
+                       error);
 }
 
 sockbroker_status sb_ask_status(struct sb_client *client, struct sb_status_report *report_out,

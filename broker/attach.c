@@ -19,13 +19,14 @@ static sockbroker_status check_version(const struct sb_attach *a, struct sockbro
 {
     if (a->version_min <= SB_PROTOCOL_VERSION && SB_PROTOCOL_VERSION <= a->version_max)
         return SOCKBROKER_OK;
-    return sb_error_set(error, SOCKBROKER_VERSION, 0,
-                        "worker %s speaks protocol versions %u to %u, this broker %u; use a library and a broker of one release",
-                        a->name, a->version_min, a->version_max, SB_PROTOCOL_VERSION);
+    return sb_error_set(
+        error, SOCKBROKER_VERSION, 0,
+        "worker %s speaks protocol versions %u to %u, this broker %u; use a library and a broker of one release", a->name,
+        a->version_min, a->version_max, SB_PROTOCOL_VERSION);
 }
 
-static sockbroker_status check_endpoint(struct sb_broker *b, const char *name, const struct sb_peer *ids, enum sb_carrier *carrier,
-                                        struct sockbroker_error *error)
+static sockbroker_status check_endpoint(struct sb_broker *b, const char *name, const struct sb_peer *ids,
+                                        enum sb_carrier *carrier, struct sockbroker_error *error)
 {
     const struct sb_endpoint *e = sb_endpoint_find(b, name);
 
@@ -36,9 +37,9 @@ static sockbroker_status check_endpoint(struct sb_broker *b, const char *name, c
                             "uid %u gid %u may not serve endpoint \"%s\"; allow it with allow_uid or allow_gid", ids->uid,
                             ids->gid, name);
     if (*carrier && *carrier != e->config.carrier)
-        return sb_error_set(error, SOCKBROKER_INVALID, 0,
-                            "endpoint \"%s\" has another carrier than the ones before it; attach to it with a worker of its own",
-                            name);
+        return sb_error_set(
+            error, SOCKBROKER_INVALID, 0,
+            "endpoint \"%s\" has another carrier than the ones before it; attach to it with a worker of its own", name);
     *carrier = e->config.carrier;
     return SOCKBROKER_OK;
 }

@@ -23,8 +23,8 @@
 #include "sockbroker/sockbroker.h"
 
 #define IDLE_AFTER_HEARTBEATS 4u /* a living worker has a Next parked; one that was stopped connects again */
-#define FREE_CALLS 256u    /* beyond one parked Next for each worker */
-#define CALLERS_SPARE 128u /* connected processes beyond one for each worker */
+#define FREE_CALLS 256u          /* beyond one parked Next for each worker */
+#define CALLERS_SPARE 128u       /* connected processes beyond one for each worker */
 
 /* ---- events ---- */
 
@@ -188,7 +188,8 @@ static sockbroker_status start(struct sb_broker *b, struct sockbroker_error *err
     if (!st)
         st = sb_reload_endpoints(b, &b->config, error);
     if (!st && (sb_mailbox_open(b, &b->mailbox) || sb_ticker_open(&b->loop, on_tick, b, &b->tick)))
-        st = sb_error_set(error, SOCKBROKER_NO_DESCRIPTORS, 0, "no descriptor for the broker itself; check the descriptor limit");
+        st = sb_error_set(error, SOCKBROKER_NO_DESCRIPTORS, 0,
+                          "no descriptor for the broker itself; check the descriptor limit");
     if (!st)
         st = sb_greeter_open(b, &b->greeter, error);
     return st ? st : open_server(b, error);

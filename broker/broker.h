@@ -38,14 +38,14 @@ struct sb_broker {
     struct sb_greeter *greeter;
     struct sb_mailbox *mailbox;
     struct sb_lease_table leases;
-    struct sb_endpoint *endpoints;         /* list, in the order of the configuration */
-    struct sb_session *sessions_by_id;     /* uthash */
-    struct sb_session *sessions_by_name;   /* uthash: the living one of each name */
-    struct sb_session *sessions;           /* list, in the order they attached */
+    struct sb_endpoint *endpoints;       /* list, in the order of the configuration */
+    struct sb_session *sessions_by_id;   /* uthash */
+    struct sb_session *sessions_by_name; /* uthash: the living one of each name */
+    struct sb_session *sessions;         /* list, in the order they attached */
     uint32_t n_sessions;
     struct sb_waiter *waiters; /* callers that wait for a drain to end */
-    uint32_t n_attaching;  /* sessions that have not taken their pair yet */
-    uint32_t n_closing;    /* connections that a thread is closing, see closer.h */
+    uint32_t n_attaching;      /* sessions that have not taken their pair yet */
+    uint32_t n_closing;        /* connections that a thread is closing, see closer.h */
     uint32_t max_connections;
     uint32_t max_sessions;
     uint64_t started_ms;

@@ -7,12 +7,11 @@
 #include "broker/ask.h"
 #include "broker/command.h"
 
-static const char help[] =
-    "usage: sockbroker drain WORKER | --generation G [--wait] [--dir DIR]\n\n"
-    "  WORKER           name or session id, as `sockbroker status` shows them\n"
-    "  --generation G   all workers of this generation\n"
-    "  --wait           until they have gone or hold nothing\n"
-    "  --dir DIR        runtime directory of the broker\n";
+static const char help[] = "usage: sockbroker drain WORKER | --generation G [--wait] [--dir DIR]\n\n"
+                           "  WORKER           name or session id, as `sockbroker status` shows them\n"
+                           "  --generation G   all workers of this generation\n"
+                           "  --wait           until they have gone or hold nothing\n"
+                           "  --dir DIR        runtime directory of the broker\n";
 
 static const struct option long_options[] = {
     { "generation", required_argument, NULL, 'g' },

@@ -91,8 +91,8 @@ static sockbroker_status add_place(struct sb_config *config, struct sb_endpoint_
     struct sb_endpoint_config *grown;
 
     if (config->n_endpoints >= SB_ENDPOINTS_MAX)
-        return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
-                            "more than %u endpoints; give one endpoint several addresses", SB_ENDPOINTS_MAX);
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "more than %u endpoints; give one endpoint several addresses",
+                            SB_ENDPOINTS_MAX);
     grown = realloc(config->endpoints, (config->n_endpoints + 1) * sizeof(*grown));
     if (!grown)
         return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "no memory for another endpoint");

@@ -45,7 +45,7 @@ enum sb_log_level {
     SB_LOG_DEBUG = 7,
 };
 
-#define SB_ENDPOINTS_MAX 1024u   /* in one configuration */
+#define SB_ENDPOINTS_MAX 1024u  /* in one configuration */
 #define SB_LIST_ITEMS_MAX 4096u /* in one list of ids or prefixes: each is looked at in turn */
 
 /* A list of uids or gids that may attach. Empty uid and gid lists: the broker's own uid, and root. */
@@ -84,16 +84,16 @@ struct sb_endpoint_config {
 };
 
 struct sb_config {
-    char dir[256];         /* runtime directory; "" = the system's default */
-    uint32_t dir_mode;     /* 0700, 0710, 0750, 0711, 0755; default 0700 */
-    uint32_t drain_ms;     /* 0..3600000, default 30000: how long SIGTERM waits for leases to end */
-    uint32_t attach_ms;    /* 100..60000, default 5000: a caller that has not attached by then is dropped */
-    uint32_t heartbeat_ms; /* 100..3600000, default 5000: a worker silent for three of these gets nothing new */
-    uint32_t max_sessions; /* 1..100000, default 4096 */
+    char dir[256];                 /* runtime directory; "" = the system's default */
+    uint32_t dir_mode;             /* 0700, 0710, 0750, 0711, 0755; default 0700 */
+    uint32_t drain_ms;             /* 0..3600000, default 30000: how long SIGTERM waits for leases to end */
+    uint32_t attach_ms;            /* 100..60000, default 5000: a caller that has not attached by then is dropped */
+    uint32_t heartbeat_ms;         /* 100..3600000, default 5000: a worker silent for three of these gets nothing new */
+    uint32_t max_sessions;         /* 1..100000, default 4096 */
     uint32_t max_sessions_per_uid; /* 1..100000, default 4096; root and the broker's own uid are not limited */
-    uint32_t max_connections; /* 0..10000000; 0 (default) = from the descriptor limit; most connections held at once */
-    uint32_t messages_per_second; /* 10..1000000, default 1000: control messages of one caller; more are delayed/refused */
-    enum sb_log_level log_level;  /* default info */
+    uint32_t max_connections;      /* 0..10000000; 0 (default) = from the descriptor limit; most connections held at once */
+    uint32_t messages_per_second;  /* 10..1000000, default 1000: control messages of one caller; more are delayed/refused */
+    enum sb_log_level log_level;   /* default info */
     struct sb_endpoint_config *endpoints;
     size_t n_endpoints;
 };
@@ -112,7 +112,8 @@ sockbroker_status sb_config_read_file(struct sb_config *config, const char *path
  * endpoint of the same name that came from the file. */
 sockbroker_status sb_config_add_endpoint(struct sb_config *config, const char *text, struct sockbroker_error *error_out);
 
-/* One key. values are the items of a list; a scalar has exactly one. OK, INVALID, NO_MEMORY. The error text begins with the key. */
+/* One key. values are the items of a list; a scalar has exactly one. OK, INVALID, NO_MEMORY. The error text begins with the
+ * key. */
 sockbroker_status sb_config_set_global(struct sb_config *config, const char *key, const char *const *values, size_t n_values,
                                        struct sockbroker_error *error_out);
 sockbroker_status sb_config_set_endpoint(struct sb_endpoint_config *endpoint, const char *key, const char *const *values,

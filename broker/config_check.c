@@ -14,7 +14,7 @@ static bool is_wildcard(const struct sockbroker_addr *addr)
 /* The IPv4 address in the last four bytes of an IPv6 one. */
 static struct sockbroker_addr embedded_ipv4(const struct sockbroker_addr *addr)
 {
-    struct sockbroker_addr ipv4 = {.family = SOCKBROKER_IPV4, .port = addr->port};
+    struct sockbroker_addr ipv4 = { .family = SOCKBROKER_IPV4, .port = addr->port };
 
     memcpy(ipv4.ip, addr->ip + 12, 4);
     return ipv4;
@@ -26,12 +26,11 @@ static sockbroker_status refuse_embedded(const struct sockbroker_addr *addr, con
     char text[SOCKBROKER_ADDR_TEXT_MAX], instead_text[SOCKBROKER_ADDR_TEXT_MAX];
     struct sockbroker_addr instead = embedded_ipv4(addr);
 
-    return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "address %s is %s; write %s",
-                        sockbroker_addr_format(addr, text), what, sockbroker_addr_format(&instead, instead_text));
+    return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "address %s is %s; write %s", sockbroker_addr_format(addr, text),
+                        what, sockbroker_addr_format(&instead, instead_text));
 }
 
-static sockbroker_status refuse_address(const struct sockbroker_addr *addr, const char *why,
-                                        struct sockbroker_error *error_out)
+static sockbroker_status refuse_address(const struct sockbroker_addr *addr, const char *why, struct sockbroker_error *error_out)
 {
     char text[SOCKBROKER_ADDR_TEXT_MAX];
 
@@ -55,8 +54,7 @@ static sockbroker_status check_class(const struct sockbroker_addr *addr, struct 
         return refuse_address(addr, "is not an address; write [::]:80 for all addresses", error_out);
     case SOCKBROKER_CLASS_LINK_LOCAL:
         if (addr->family == SOCKBROKER_IPV6 && addr->scope_id == 0)
-            return refuse_address(addr, "is link-local and needs its interface; write it as [fe80::1%eth0]:80",
-                                  error_out);
+            return refuse_address(addr, "is link-local and needs its interface; write it as [fe80::1%eth0]:80", error_out);
         return SOCKBROKER_OK;
     case SOCKBROKER_CLASS_UNSPECIFIED:
     case SOCKBROKER_CLASS_LOOPBACK:
@@ -145,9 +143,9 @@ static sockbroker_status refuse_collision(const struct sb_endpoint_config *a, co
     char a_text[SOCKBROKER_ADDR_TEXT_MAX], b_text[SOCKBROKER_ADDR_TEXT_MAX];
 
     return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
-                        "endpoint %s: address %s%s is taken by %s%s of endpoint %s; remove one or change its port",
-                        b->name, sockbroker_addr_format(b_addr, b_text), how_it_takes(b, b_addr),
-                        sockbroker_addr_format(a_addr, a_text), how_it_takes(a, a_addr), a->name);
+                        "endpoint %s: address %s%s is taken by %s%s of endpoint %s; remove one or change its port", b->name,
+                        sockbroker_addr_format(b_addr, b_text), how_it_takes(b, b_addr), sockbroker_addr_format(a_addr, a_text),
+                        how_it_takes(a, a_addr), a->name);
 }
 
 /* One address of b against those of a; with a == b, against the earlier ones. */
@@ -170,11 +168,11 @@ static sockbroker_status check_alone(const struct sb_endpoint_config *endpoint, 
     struct sockbroker_error why;
 
     if (!sb_name_is_valid(endpoint->name, strlen(endpoint->name)))
-        return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
-                            "an endpoint has no valid name; use 1 to %d of A-Z a-z 0-9 . _ -", SOCKBROKER_NAME_MAX);
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "an endpoint has no valid name; use 1 to %d of A-Z a-z 0-9 . _ -",
+                            SOCKBROKER_NAME_MAX);
     if (endpoint->n_addresses == 0)
-        return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
-                            "endpoint %s has no address; write address = \"[::]:80\"", endpoint->name);
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "endpoint %s has no address; write address = \"[::]:80\"",
+                            endpoint->name);
     for (size_t i = 0; i < endpoint->n_addresses; i++)
         if (check_address(endpoint, &endpoint->addresses[i], &why))
             return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "endpoint %s: %s", endpoint->name, why.text);
@@ -182,16 +180,15 @@ static sockbroker_status check_alone(const struct sb_endpoint_config *endpoint, 
 }
 
 /* Endpoint b of the list against the ones before it, and itself. */
-static sockbroker_status check_with_earlier(const struct sb_config *config, size_t b,
-                                            struct sockbroker_error *error_out)
+static sockbroker_status check_with_earlier(const struct sb_config *config, size_t b, struct sockbroker_error *error_out)
 {
     const struct sb_endpoint_config *endpoints = config->endpoints;
     sockbroker_status st = SOCKBROKER_OK;
 
     for (size_t a = 0; !st && a <= b; a++) {
         if (a != b && strcmp(endpoints[a].name, endpoints[b].name) == 0)
-            return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
-                                "endpoint %s is there twice; give one of them another name", endpoints[a].name);
+            return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "endpoint %s is there twice; give one of them another name",
+                                endpoints[a].name);
         for (size_t i = 0; !st && i < endpoints[b].n_addresses; i++)
             st = check_against(&endpoints[a], &endpoints[b], &endpoints[b].addresses[i], error_out);
     }

@@ -19,8 +19,8 @@ struct reader {
     char *text;
     sockbroker_status status; /* the first failure; its text is in *error_out */
     struct sockbroker_error *error_out;
-    const cfg_t *block;       /* the endpoint that is being read, NULL at the top level */
-    size_t n_blocks;          /* begun */
+    const cfg_t *block; /* the endpoint that is being read, NULL at the top level */
+    size_t n_blocks;    /* begun */
     struct sb_endpoint_config endpoint;
     int first_line[SB_KEY_SCOPES][SB_KEYS_MAX]; /* where a key was set, 0 = not yet */
 };
@@ -47,12 +47,12 @@ static const struct {
     const char *begin;
     const char *cure;
 } sayings[] = {
-    {"unexpected token", "\"%s\" does not belong here; write one KEY = VALUE, a list as KEY = { A, B }"},
-    {"missing equal sign after", "%s must be followed by = and a value"},
-    {"missing opening brace", "%s NAME must be followed by {"},
-    {"missing title for section", "%s needs a name: endpoint web { ... }"},
-    {"found duplicate title", "endpoint %s is there twice; give one of them another name"},
-    {"no sub-section", "\"%s\" is not a key; write endpoint NAME { ... }"},
+    { "unexpected token", "\"%s\" does not belong here; write one KEY = VALUE, a list as KEY = { A, B }" },
+    { "missing equal sign after", "%s must be followed by = and a value" },
+    { "missing opening brace", "%s NAME must be followed by {" },
+    { "missing title for section", "%s needs a name: endpoint web { ... }" },
+    { "found duplicate title", "endpoint %s is there twice; give one of them another name" },
+    { "no sub-section", "\"%s\" is not a key; write endpoint NAME { ... }" },
 };
 
 static void say(struct reader *r, const char *format, const char *word)
@@ -132,9 +132,8 @@ static sockbroker_status check_first(struct reader *r, enum sb_key_scope scope, 
     int *first_line = &r->first_line[scope][sb_key_index(scope, key)];
 
     if (*first_line)
-        return sb_error_set(r->error_out, SOCKBROKER_INVALID, 0,
-                            "%s is set twice, first on line %d; %s", sb_key_name(key), *first_line,
-                            sb_key_is_list(key) ? "join them as { A, B }" : "keep one of them");
+        return sb_error_set(r->error_out, SOCKBROKER_INVALID, 0, "%s is set twice, first on line %d; %s", sb_key_name(key),
+                            *first_line, sb_key_is_list(key) ? "join them as { A, B }" : "keep one of them");
     *first_line = line;
     return SOCKBROKER_OK;
 }
@@ -199,7 +198,7 @@ static size_t fill_options(cfg_opt_t *opts, enum sb_key_scope scope)
 
 static cfg_t *make_parser(void)
 {
-    cfg_opt_t top[SB_KEYS_MAX + 2] = {{0}}, endpoint[SB_KEYS_MAX + 2] = {{0}};
+    cfg_opt_t top[SB_KEYS_MAX + 2] = { { 0 } }, endpoint[SB_KEYS_MAX + 2] = { { 0 } };
     size_t n = fill_options(top, SB_KEY_GLOBAL);
     cfg_t *parser;
 
@@ -227,7 +226,7 @@ static void parse(struct reader *r)
 sockbroker_status sb_config_read_text(struct sb_config *config, const char *path, char *text, size_t len,
                                       struct sockbroker_error *error_out)
 {
-    struct reader r = {.config = config, .path = path, .text = text, .error_out = error_out};
+    struct reader r = { .config = config, .path = path, .text = text, .error_out = error_out };
     int line = 0;
     sockbroker_status st = sb_config_scan(text, len, &line, error_out);
 

@@ -9,8 +9,7 @@
 #include "broker/ids.h"
 #include "proto/error.h"
 
-typedef sockbroker_status setter(const struct sb_key *key, void *target, const char *value,
-                                 struct sockbroker_error *error_out);
+typedef sockbroker_status setter(const struct sb_key *key, void *target, const char *value, struct sockbroker_error *error_out);
 typedef void clearer(const struct sb_key *key, void *target);
 
 struct sb_key {
@@ -32,45 +31,45 @@ static clearer clear_addresses, clear_ids, clear_prefixes;
 #define WORD(list) .put = put_word, .words = (list)
 
 static const struct sb_key global_keys[] = {
-    {GLOBAL(dir), .put = put_dir},
-    {GLOBAL(dir_mode), .put = put_dir_mode},
-    {GLOBAL(drain_ms), NUMBER(0, 3600000)},
-    {GLOBAL(attach_ms), NUMBER(100, 60000)},
-    {GLOBAL(heartbeat_ms), NUMBER(100, 3600000)},
-    {GLOBAL(max_sessions), NUMBER(1, 100000)},
-    {GLOBAL(max_sessions_per_uid), NUMBER(1, 100000)},
-    {GLOBAL(max_connections), NUMBER(0, 10000000)},
-    {GLOBAL(messages_per_second), NUMBER(10, 1000000)},
-    {GLOBAL(log_level), WORD(sb_log_level_words)},
+    { GLOBAL(dir), .put = put_dir },
+    { GLOBAL(dir_mode), .put = put_dir_mode },
+    { GLOBAL(drain_ms), NUMBER(0, 3600000) },
+    { GLOBAL(attach_ms), NUMBER(100, 60000) },
+    { GLOBAL(heartbeat_ms), NUMBER(100, 3600000) },
+    { GLOBAL(max_sessions), NUMBER(1, 100000) },
+    { GLOBAL(max_sessions_per_uid), NUMBER(1, 100000) },
+    { GLOBAL(max_connections), NUMBER(0, 10000000) },
+    { GLOBAL(messages_per_second), NUMBER(10, 1000000) },
+    { GLOBAL(log_level), WORD(sb_log_level_words) },
 };
 
 static const struct sb_key endpoint_keys[] = {
-    {"address", .put = put_address, .clear = clear_addresses},
-    {ENDPOINT(family), WORD(sb_family_words)},
-    {ENDPOINT(mode), WORD(sb_mode_words)},
-    {ENDPOINT(policy), WORD(sb_policy_words)},
-    {ENDPOINT(carrier), WORD(sb_carrier_words)},
-    {ENDPOINT(window), NUMBER(1, SB_WINDOW_MAX)},
-    {ENDPOINT(backlog), NUMBER(1, 65535)},
-    {ENDPOINT(blocking), .put = put_flag},
-    {ENDPOINT(overload), WORD(sb_overload_words)},
-    {ENDPOINT(hold_ms), NUMBER(0, 3600000)},
-    {ENDPOINT(hold_max), NUMBER(0, 100000)},
-    {ENDPOINT(withdraw_after_ms), NUMBER(10, 3600000)},
-    {ENDPOINT(ack_timeout_ms), NUMBER(100, 3600000)},
-    {ENDPOINT(kill_stuck), .put = put_flag},
-    {ENDPOINT(allow_uid), .put = put_user, .clear = clear_ids},
-    {ENDPOINT(allow_gid), .put = put_group, .clear = clear_ids},
-    {ENDPOINT(allow), .put = put_prefix, .clear = clear_prefixes},
-    {ENDPOINT(deny), .put = put_prefix, .clear = clear_prefixes},
+    { "address", .put = put_address, .clear = clear_addresses },
+    { ENDPOINT(family), WORD(sb_family_words) },
+    { ENDPOINT(mode), WORD(sb_mode_words) },
+    { ENDPOINT(policy), WORD(sb_policy_words) },
+    { ENDPOINT(carrier), WORD(sb_carrier_words) },
+    { ENDPOINT(window), NUMBER(1, SB_WINDOW_MAX) },
+    { ENDPOINT(backlog), NUMBER(1, 65535) },
+    { ENDPOINT(blocking), .put = put_flag },
+    { ENDPOINT(overload), WORD(sb_overload_words) },
+    { ENDPOINT(hold_ms), NUMBER(0, 3600000) },
+    { ENDPOINT(hold_max), NUMBER(0, 100000) },
+    { ENDPOINT(withdraw_after_ms), NUMBER(10, 3600000) },
+    { ENDPOINT(ack_timeout_ms), NUMBER(100, 3600000) },
+    { ENDPOINT(kill_stuck), .put = put_flag },
+    { ENDPOINT(allow_uid), .put = put_user, .clear = clear_ids },
+    { ENDPOINT(allow_gid), .put = put_group, .clear = clear_ids },
+    { ENDPOINT(allow), .put = put_prefix, .clear = clear_prefixes },
+    { ENDPOINT(deny), .put = put_prefix, .clear = clear_prefixes },
 };
 
 static const struct {
     const struct sb_key *keys;
     size_t n;
 } tables[SB_KEY_SCOPES] = {
-    [SB_KEY_GLOBAL] = {global_keys, sizeof(global_keys) / sizeof(global_keys[0])},
-    [SB_KEY_ENDPOINT] = {endpoint_keys, sizeof(endpoint_keys) / sizeof(endpoint_keys[0])},
+    [SB_KEY_GLOBAL] = { global_keys, sizeof(global_keys) / sizeof(global_keys[0]) },
+    [SB_KEY_ENDPOINT] = { endpoint_keys, sizeof(endpoint_keys) / sizeof(endpoint_keys[0]) },
 };
 
 _Static_assert(sizeof(endpoint_keys) / sizeof(endpoint_keys[0]) <= SB_KEYS_MAX &&
@@ -94,8 +93,7 @@ _Static_assert(sizeof(enum sb_family_choice) == sizeof(int) && sizeof(enum sb_mo
                    sizeof(enum sb_overload) == sizeof(int) && sizeof(enum sb_log_level) == sizeof(int),
                "put_word() writes an int");
 
-static sockbroker_status put_word(const struct sb_key *key, void *target, const char *value,
-                                  struct sockbroker_error *error_out)
+static sockbroker_status put_word(const struct sb_key *key, void *target, const char *value, struct sockbroker_error *error_out)
 {
     int number;
     sockbroker_status st = sb_value_word(key->name, value, key->words, &number, error_out);
@@ -105,8 +103,7 @@ static sockbroker_status put_word(const struct sb_key *key, void *target, const 
     return st;
 }
 
-static sockbroker_status put_flag(const struct sb_key *key, void *target, const char *value,
-                                  struct sockbroker_error *error_out)
+static sockbroker_status put_flag(const struct sb_key *key, void *target, const char *value, struct sockbroker_error *error_out)
 {
     int number;
     bool *flag = field_of(key, target);
@@ -117,8 +114,7 @@ static sockbroker_status put_flag(const struct sb_key *key, void *target, const 
     return st;
 }
 
-static sockbroker_status put_dir(const struct sb_key *key, void *target, const char *value,
-                                 struct sockbroker_error *error_out)
+static sockbroker_status put_dir(const struct sb_key *key, void *target, const char *value, struct sockbroker_error *error_out)
 {
     struct sb_config *config = target;
 
@@ -152,16 +148,14 @@ static sockbroker_status put_address(const struct sb_key *key, void *target, con
     if (st)
         return st;
     if (endpoint->n_addresses == SB_ADDRESSES_PER_ENDPOINT_MAX)
-        return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
-                            "%s has more than %u items; put the rest into another endpoint", key->name,
-                            SB_ADDRESSES_PER_ENDPOINT_MAX);
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s has more than %u items; put the rest into another endpoint",
+                            key->name, SB_ADDRESSES_PER_ENDPOINT_MAX);
     endpoint->addresses[endpoint->n_addresses++] = addr;
     return SOCKBROKER_OK;
 }
 
 /* Room for item n of a list. Grows at each power of two. */
-static sockbroker_status grow(const struct sb_key *key, void **items, size_t n, size_t size,
-                              struct sockbroker_error *error_out)
+static sockbroker_status grow(const struct sb_key *key, void **items, size_t n, size_t size, struct sockbroker_error *error_out)
 {
     void *grown;
 
@@ -189,8 +183,7 @@ static sockbroker_status add_id(const struct sb_key *key, struct sb_id_list *lis
     return st;
 }
 
-static sockbroker_status put_user(const struct sb_key *key, void *target, const char *value,
-                                  struct sockbroker_error *error_out)
+static sockbroker_status put_user(const struct sb_key *key, void *target, const char *value, struct sockbroker_error *error_out)
 {
     uint32_t id;
     sockbroker_status st = sb_value_id(key->name, value, "user", sb_ids_user, &id, error_out);
@@ -237,7 +230,7 @@ static void clear_ids(const struct sb_key *key, void *target)
     struct sb_id_list *list = field_of(key, target);
 
     free(list->ids);
-    *list = (struct sb_id_list){0};
+    *list = (struct sb_id_list){ 0 };
 }
 
 static void clear_prefixes(const struct sb_key *key, void *target)
@@ -245,7 +238,7 @@ static void clear_prefixes(const struct sb_key *key, void *target)
     struct sb_prefix_list *list = field_of(key, target);
 
     free(list->prefixes);
-    *list = (struct sb_prefix_list){0};
+    *list = (struct sb_prefix_list){ 0 };
 }
 
 bool sb_key_is_list(const struct sb_key *key)
@@ -257,8 +250,7 @@ sockbroker_status sb_key_put(const struct sb_key *key, void *target, const char 
                              struct sockbroker_error *error_out)
 {
     if (!first && !key->clear)
-        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s takes one value only; leave the others out",
-                            key->name);
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s takes one value only; leave the others out", key->name);
     if (first && key->clear)
         key->clear(key, target);
     return key->put(key, target, value, error_out);
@@ -328,12 +320,12 @@ const struct sb_key *sb_key_find(enum sb_key_scope scope, const char *name, stru
     sb_quote(name, strlen(name), text, sizeof(text));
     list_keys(scope, keys, sizeof(keys));
     if (lookup(global ? SB_KEY_ENDPOINT : SB_KEY_GLOBAL, name))
-        sb_error_set(error_out, SOCKBROKER_INVALID, 0, global ? "%s belongs into an endpoint; move it there"
-                                                              : "%s is not for one endpoint; move it to the top level",
+        sb_error_set(error_out, SOCKBROKER_INVALID, 0,
+                     global ? "%s belongs into an endpoint; move it there"
+                            : "%s is not for one endpoint; move it to the top level",
                      text);
     else if (nearest(scope, name))
-        sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s is not a known key; did you mean %s?", text,
-                     nearest(scope, name));
+        sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s is not a known key; did you mean %s?", text, nearest(scope, name));
     else
         sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s is not a known key; use %s", text, keys);
     return NULL;
@@ -352,15 +344,14 @@ static sockbroker_status set(enum sb_key_scope scope, void *target, const char *
     return st;
 }
 
-sockbroker_status sb_config_set_global(struct sb_config *config, const char *key, const char *const *values,
-                                       size_t n_values, struct sockbroker_error *error_out)
+sockbroker_status sb_config_set_global(struct sb_config *config, const char *key, const char *const *values, size_t n_values,
+                                       struct sockbroker_error *error_out)
 {
     return set(SB_KEY_GLOBAL, config, key, values, n_values, error_out);
 }
 
-sockbroker_status sb_config_set_endpoint(struct sb_endpoint_config *endpoint, const char *key,
-                                         const char *const *values, size_t n_values,
-                                         struct sockbroker_error *error_out)
+sockbroker_status sb_config_set_endpoint(struct sb_endpoint_config *endpoint, const char *key, const char *const *values,
+                                         size_t n_values, struct sockbroker_error *error_out)
 {
     return set(SB_KEY_ENDPOINT, endpoint, key, values, n_values, error_out);
 }

@@ -13,15 +13,15 @@ static const struct {
     sockbroker_status status;
     const char *text;
 } reasons[] = {
-    {UV_ENOENT, SOCKBROKER_NOT_FOUND, "there is no such file; check the path"},
-    {UV_ENOTDIR, SOCKBROKER_NOT_FOUND, "a part of the path is not a directory; check the path"},
-    {UV_EACCES, SOCKBROKER_PERMISSION, "this user may not read it; change its mode or owner"},
-    {UV_EPERM, SOCKBROKER_PERMISSION, "this user may not read it; change its mode or owner"},
-    {UV_ENOMEM, SOCKBROKER_NO_MEMORY, "there is no memory to read it"},
-    {UV_ELOOP, SOCKBROKER_INVALID, "its symbolic links go round in a circle; check the path"},
-    {UV_ENAMETOOLONG, SOCKBROKER_INVALID, "the path is too long for the system"},
-    {UV_EISDIR, SOCKBROKER_INVALID, "it is not a regular file; give the path of a text file"},
-    {UV_ENXIO, SOCKBROKER_INVALID, "it is not a regular file; give the path of a text file"},
+    { UV_ENOENT, SOCKBROKER_NOT_FOUND, "there is no such file; check the path" },
+    { UV_ENOTDIR, SOCKBROKER_NOT_FOUND, "a part of the path is not a directory; check the path" },
+    { UV_EACCES, SOCKBROKER_PERMISSION, "this user may not read it; change its mode or owner" },
+    { UV_EPERM, SOCKBROKER_PERMISSION, "this user may not read it; change its mode or owner" },
+    { UV_ENOMEM, SOCKBROKER_NO_MEMORY, "there is no memory to read it" },
+    { UV_ELOOP, SOCKBROKER_INVALID, "its symbolic links go round in a circle; check the path" },
+    { UV_ENAMETOOLONG, SOCKBROKER_INVALID, "the path is too long for the system" },
+    { UV_EISDIR, SOCKBROKER_INVALID, "it is not a regular file; give the path of a text file" },
+    { UV_ENXIO, SOCKBROKER_INVALID, "it is not a regular file; give the path of a text file" },
 };
 
 /* All answers of this file go through here: uv_code 0 is a rule of ours. */
@@ -100,8 +100,7 @@ static sockbroker_status read_file(const char *path, uv_file file, char **text_o
     return st;
 }
 
-sockbroker_status sb_config_load(const char *path, char **text_out, size_t *len_out,
-                                 struct sockbroker_error *error_out)
+sockbroker_status sb_config_load(const char *path, char **text_out, size_t *len_out, struct sockbroker_error *error_out)
 {
     uv_fs_t req;
     uv_file file = uv_fs_open(NULL, &req, path, UV_FS_O_RDONLY | UV_FS_O_NONBLOCK, 0, NULL);

@@ -10,7 +10,6 @@
 
 /* Never waits: a fifo or device is refused. *text_out ends with a NUL and is yours to free.
  * OK; INVALID: not a regular file, or too long; NOT_FOUND, PERMISSION, NO_MEMORY, SYSTEM. */
-sockbroker_status sb_config_load(const char *path, char **text_out, size_t *len_out,
-                                 struct sockbroker_error *error_out);
+sockbroker_status sb_config_load(const char *path, char **text_out, size_t *len_out, struct sockbroker_error *error_out);
 
 #endif

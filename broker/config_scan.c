@@ -73,8 +73,7 @@ static sockbroker_status check_in_quotes(struct scan *s, char quote)
     if (quote == '"' && s->at[0] == '$' && s->at[1] == '{')
         return refuse(s, s->line, "${...} is not replaced by anything here; write the value itself");
     if (quote == '"' && s->at[0] == '\\' && s->at[1] != '\\' && s->at[1] != '"')
-        return refuse(s, s->line,
-                      "a backslash between \" may stand before \" and \\ only; double it, or use ' for quotes");
+        return refuse(s, s->line, "a backslash between \" may stand before \" and \\ only; double it, or use ' for quotes");
     return SOCKBROKER_OK;
 }
 
@@ -120,13 +119,13 @@ static const struct {
     char byte;
     const char *text;
 } refused[] = {
-    {';', "; is not used here; end the line instead"},
-    {'(', "( is not used here: there are no functions and no include; put text with it into quotes"},
-    {')', ") is not used here; put text with it into quotes"},
-    {'+', "+ is not used here: lists are written { a, b }; put text with it into quotes"},
-    {'*', "* is not used here; put text with it into quotes, and write [::] for all addresses"},
-    {'$', "$ is not replaced by anything here; write the value itself, or put text with it into quotes"},
-    {'\\', "\\ outside of quotes is not used here; put text with it into quotes"},
+    { ';', "; is not used here; end the line instead" },
+    { '(', "( is not used here: there are no functions and no include; put text with it into quotes" },
+    { ')', ") is not used here; put text with it into quotes" },
+    { '+', "+ is not used here: lists are written { a, b }; put text with it into quotes" },
+    { '*', "* is not used here; put text with it into quotes, and write [::] for all addresses" },
+    { '$', "$ is not replaced by anything here; write the value itself, or put text with it into quotes" },
+    { '\\', "\\ outside of quotes is not used here; put text with it into quotes" },
 };
 
 static sockbroker_status check_plain(struct scan *s)
@@ -209,7 +208,7 @@ static void blank_byte_order_mark(char *text, size_t len)
 
 sockbroker_status sb_config_scan(char *text, size_t len, int *line_out, struct sockbroker_error *error_out)
 {
-    struct scan s = {.at = text, .begin = text, .end = text + len, .line = 1, .error_out = error_out};
+    struct scan s = { .at = text, .begin = text, .end = text + len, .line = 1, .error_out = error_out };
     sockbroker_status st;
 
     blank_byte_order_mark(text, len);
@@ -223,7 +222,7 @@ sockbroker_status sb_config_scan(char *text, size_t len, int *line_out, struct s
 int sb_config_scan_block_line(char *text, size_t n)
 {
     struct sockbroker_error unused;
-    struct scan s = {.line = 1, .error_out = &unused};
+    struct scan s = { .line = 1, .error_out = &unused };
     size_t blocks = 0;
 
     s.at = s.begin = text;

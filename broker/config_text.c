@@ -27,15 +27,15 @@ static sockbroker_status put_items(struct sb_endpoint_config *endpoint, const st
     for (char *next; !st && items; items = next, first = false) {
         next = cut(items, '+');
         st = items[0] ? sb_key_put(key, endpoint, items, first, error_out)
-                      : sb_error_set(error_out, SOCKBROKER_INVALID, 0,
-                                     "%s has an empty value; give one, or leave it out", sb_key_name(key));
+                      : sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s has an empty value; give one, or leave it out",
+                                     sb_key_name(key));
     }
     return st;
 }
 
 /* `items` follow the first "=" of the text; a key may stand there once. */
-static sockbroker_status put_key(struct sb_endpoint_config *endpoint, const char *name, char *items,
-                                 bool seen[SB_KEYS_MAX], struct sockbroker_error *error_out)
+static sockbroker_status put_key(struct sb_endpoint_config *endpoint, const char *name, char *items, bool seen[SB_KEYS_MAX],
+                                 struct sockbroker_error *error_out)
 {
     const struct sb_key *key = sb_key_find(SB_KEY_ENDPOINT, name, error_out);
 
@@ -50,11 +50,10 @@ static sockbroker_status put_key(struct sb_endpoint_config *endpoint, const char
 }
 
 /* Everything after the name. */
-static sockbroker_status put_all(struct sb_endpoint_config *endpoint, char *addresses,
-                                 struct sockbroker_error *error_out)
+static sockbroker_status put_all(struct sb_endpoint_config *endpoint, char *addresses, struct sockbroker_error *error_out)
 {
     char *rest = cut(addresses, ',');
-    bool seen[SB_KEYS_MAX] = {false};
+    bool seen[SB_KEYS_MAX] = { false };
     sockbroker_status st = put_key(endpoint, "address", addresses, seen, error_out);
 
     for (char *next; !st && rest; rest = next) {
@@ -67,8 +66,7 @@ static sockbroker_status put_all(struct sb_endpoint_config *endpoint, char *addr
     return st;
 }
 
-static sockbroker_status read_text(struct sb_endpoint_config *endpoint, char *text,
-                                   struct sockbroker_error *error_out)
+static sockbroker_status read_text(struct sb_endpoint_config *endpoint, char *text, struct sockbroker_error *error_out)
 {
     char quoted[SB_QUOTE_MAX], place[SB_QUOTE_MAX + 16];
     char *addresses = cut(text, '=');
@@ -86,8 +84,7 @@ static sockbroker_status read_text(struct sb_endpoint_config *endpoint, char *te
     return st;
 }
 
-sockbroker_status sb_config_add_endpoint(struct sb_config *config, const char *text,
-                                         struct sockbroker_error *error_out)
+sockbroker_status sb_config_add_endpoint(struct sb_config *config, const char *text, struct sockbroker_error *error_out)
 {
     struct sb_endpoint_config endpoint;
     size_t size = strlen(text) + 1;

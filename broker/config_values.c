@@ -9,8 +9,17 @@
 #define ID_MAX 4294967294u
 
 static const struct sb_word dir_modes[] = {
-    {"0700", 0700}, {"0710", 0710}, {"0750", 0750}, {"0711", 0711}, {"0755", 0755},
-    {"700", 0700},  {"710", 0710},  {"750", 0750},  {"711", 0711},  {"755", 0755}, {0},
+    { "0700", 0700 },
+    { "0710", 0710 },
+    { "0750", 0750 },
+    { "0711", 0711 },
+    { "0755", 0755 },
+    { "700", 0700 },
+    { "710", 0710 },
+    { "750", 0750 },
+    { "711", 0711 },
+    { "755", 0755 },
+    { 0 },
 };
 
 static const char *quoted(const char *value, char out[SB_QUOTE_MAX])
@@ -37,8 +46,8 @@ sockbroker_status sb_value_number(const char *key, const char *value, uint32_t m
         return SOCKBROKER_OK;
     }
     if (sb_decimal_is_digits(value, strlen(value)) && (value[0] != '0' || !value[1]))
-        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s %s is out of range; use %s%u to %u", key,
-                            quoted(value, text), unit, min, max);
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s %s is out of range; use %s%u to %u", key, quoted(value, text),
+                            unit, min, max);
     return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
                         "%s \"%s\" is not a plain decimal number; use %s%u to %u, digits only, no leading zero", key,
                         quoted(value, text), unit, min, max);
@@ -55,8 +64,7 @@ static void list_words(const struct sb_word *words, char *out, size_t out_size)
         while (next->word && next->value == SB_WORD_ANNOUNCED)
             next++;
         if (word->value != SB_WORD_ANNOUNCED)
-            at += (size_t)snprintf(out + at, out_size - at, "%s%s", at == 0 ? "" : next->word ? ", " : " or ",
-                                   word->word);
+            at += (size_t)snprintf(out + at, out_size - at, "%s%s", at == 0 ? "" : next->word ? ", " : " or ", word->word);
     }
 }
 
@@ -74,14 +82,12 @@ sockbroker_status sb_value_word(const char *key, const char *value, const struct
     }
     list_words(words, choices, sizeof(choices));
     if (word->word)
-        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s %s is not available in this version; use %s", key,
-                            value, choices);
-    return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s \"%s\" is not known; use %s", key, quoted(value, text),
-                        choices);
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s %s is not available in this version; use %s", key, value,
+                            choices);
+    return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s \"%s\" is not known; use %s", key, quoted(value, text), choices);
 }
 
-sockbroker_status sb_value_dir_mode(const char *key, const char *value, uint32_t *mode_out,
-                                    struct sockbroker_error *error_out)
+sockbroker_status sb_value_dir_mode(const char *key, const char *value, uint32_t *mode_out, struct sockbroker_error *error_out)
 {
     char text[SB_QUOTE_MAX];
 
@@ -92,8 +98,8 @@ sockbroker_status sb_value_dir_mode(const char *key, const char *value, uint32_t
         return SOCKBROKER_OK;
     }
     return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
-                        "%s \"%s\" is not possible: only the owner may write there; use 0700, 0710, 0750, 0711 or 0755",
-                        key, quoted(value, text));
+                        "%s \"%s\" is not possible: only the owner may write there; use 0700, 0710, 0750, 0711 or 0755", key,
+                        quoted(value, text));
 }
 
 static const char *wrong_with_path(const char *path, size_t path_size)
@@ -147,8 +153,8 @@ static sockbroker_status id_by_name(const char *key, const char *value, const ch
                         quoted(value, text), what, strerror(os_code));
 }
 
-sockbroker_status sb_value_id(const char *key, const char *value, const char *what, sb_id_lookup *lookup,
-                              uint32_t *id_out, struct sockbroker_error *error_out)
+sockbroker_status sb_value_id(const char *key, const char *value, const char *what, sb_id_lookup *lookup, uint32_t *id_out,
+                              struct sockbroker_error *error_out)
 {
     char text[SB_QUOTE_MAX];
 
@@ -156,6 +162,6 @@ sockbroker_status sb_value_id(const char *key, const char *value, const char *wh
         return id_by_name(key, value, what, lookup, id_out, error_out);
     if (sb_decimal_read(value, strlen(value), ID_MAX, id_out))
         return SOCKBROKER_OK;
-    return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s %s is not the number of a %s; use 0 to %u, or a name",
-                        key, quoted(value, text), what, ID_MAX);
+    return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s %s is not the number of a %s; use 0 to %u, or a name", key,
+                        quoted(value, text), what, ID_MAX);
 }

@@ -16,15 +16,14 @@ sockbroker_status sb_value_word(const char *key, const char *value, const struct
                                 struct sockbroker_error *error_out);
 
 /* The mode of the runtime directory: one of five. */
-sockbroker_status sb_value_dir_mode(const char *key, const char *value, uint32_t *mode_out,
-                                    struct sockbroker_error *error_out);
+sockbroker_status sb_value_dir_mode(const char *key, const char *value, uint32_t *mode_out, struct sockbroker_error *error_out);
 sockbroker_status sb_value_path(const char *key, const char *value, char *path_out, size_t path_size,
                                 struct sockbroker_error *error_out);
 
 typedef sockbroker_status sb_id_lookup(const char *name, uint32_t *id_out, int *os_code_out);
 
 /* A number, 0..4294967294, or a name; what: "user". (uid_t)-1 means "do not change" to many calls, so it is nobody. */
-sockbroker_status sb_value_id(const char *key, const char *value, const char *what, sb_id_lookup *lookup,
-                              uint32_t *id_out, struct sockbroker_error *error_out);
+sockbroker_status sb_value_id(const char *key, const char *value, const char *what, sb_id_lookup *lookup, uint32_t *id_out,
+                              struct sockbroker_error *error_out);
 
 #endif

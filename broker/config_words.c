@@ -3,34 +3,43 @@
 #include "broker/config.h"
 
 const struct sb_word sb_family_words[] = {
-    {"dual", SB_FAMILY_DUAL}, {"split", SB_FAMILY_SPLIT}, {"ipv4", SB_FAMILY_IPV4}, {"ipv6", SB_FAMILY_IPV6}, {0},
+    { "dual", SB_FAMILY_DUAL }, { "split", SB_FAMILY_SPLIT }, { "ipv4", SB_FAMILY_IPV4 }, { "ipv6", SB_FAMILY_IPV6 }, { 0 },
 };
 
 const struct sb_word sb_mode_words[] = {
-    {"handoff", SB_MODE_HANDOFF}, {"share", SB_WORD_ANNOUNCED}, {"shard", SB_WORD_ANNOUNCED}, {0},
+    { "handoff", SB_MODE_HANDOFF },
+    { "share", SB_WORD_ANNOUNCED },
+    { "shard", SB_WORD_ANNOUNCED },
+    { 0 },
 };
 
 const struct sb_word sb_policy_words[] = {
-    {"round-robin", SB_POLICY_ROUND_ROBIN},     {"least-connections", SB_POLICY_LEAST_CONNECTIONS},
-    {"least-pending", SB_POLICY_LEAST_PENDING}, {"source-hash", SB_POLICY_SOURCE_HASH},
-    {0},
+    { "round-robin", SB_POLICY_ROUND_ROBIN },
+    { "least-connections", SB_POLICY_LEAST_CONNECTIONS },
+    { "least-pending", SB_POLICY_LEAST_PENDING },
+    { "source-hash", SB_POLICY_SOURCE_HASH },
+    { 0 },
 };
 
 const struct sb_word sb_carrier_words[] = {
-    {"direct", SB_CARRIER_DIRECT}, {"message", SB_CARRIER_MESSAGE}, {0},
+    { "direct", SB_CARRIER_DIRECT },
+    { "message", SB_CARRIER_MESSAGE },
+    { 0 },
 };
 
 const struct sb_word sb_overload_words[] = {
-    {"hold", SB_OVERLOAD_HOLD}, {"refuse", SB_OVERLOAD_REFUSE}, {0},
+    { "hold", SB_OVERLOAD_HOLD },
+    { "refuse", SB_OVERLOAD_REFUSE },
+    { 0 },
 };
 
 const struct sb_word sb_log_level_words[] = {
-    {"error", SB_LOG_ERROR}, {"warning", SB_LOG_WARNING}, {"notice", SB_LOG_NOTICE},
-    {"info", SB_LOG_INFO},   {"debug", SB_LOG_DEBUG},     {0},
+    { "error", SB_LOG_ERROR }, { "warning", SB_LOG_WARNING }, { "notice", SB_LOG_NOTICE },
+    { "info", SB_LOG_INFO },   { "debug", SB_LOG_DEBUG },     { 0 },
 };
 
 const struct sb_word sb_flag_words[] = {
-    {"yes", 1}, {"no", 0}, {"true", 1}, {"false", 0}, {"on", 1}, {"off", 0}, {0},
+    { "yes", 1 }, { "no", 0 }, { "true", 1 }, { "false", 0 }, { "on", 1 }, { "off", 0 }, { 0 },
 };
 
 static const char *word_of(const struct sb_word *words, int value)

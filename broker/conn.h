@@ -21,7 +21,7 @@ struct sb_conn {
     struct sb_endpoint *endpoint;
     struct sb_session *session; /* whose lease it is; NULL while held */
     uint64_t leased_ns;
-    bool told;                  /* carrier = message: the Handoff has been sent */
+    bool told;                   /* carrier = message: the Handoff has been sent */
     struct sb_conn *prev, *next; /* in the session's leases or the endpoint's held queue */
 };
 

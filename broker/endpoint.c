@@ -157,7 +157,8 @@ static sockbroker_status open_one(const struct opening *how, const struct sb_lis
     return st;
 }
 
-static sockbroker_status open_planned(const struct opening *how, struct opened *o, size_t *n_out, struct sockbroker_error *error)
+static sockbroker_status open_planned(const struct opening *how, struct opened *o, size_t *n_out,
+                                      struct sockbroker_error *error)
 {
     const struct plan *p = &how->plan;
     uint16_t port = 0;

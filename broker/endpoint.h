@@ -25,10 +25,10 @@ struct sb_endpoint {
     struct sb_broker *broker;
     struct sb_endpoint_config config;
     enum sb_endpoint_state state;
-    struct sb_listener *listeners; /* list */
+    struct sb_listener *listeners;     /* list */
     struct sb_endpoint_change *change; /* between prepare and commit */
     struct sb_selector selector;
-    uint32_t n_ready; /* workers that could take something, now or when their window opens */
+    uint32_t n_ready;     /* workers that could take something, now or when their window opens */
     struct sb_conn *held; /* the oldest first */
     uint32_t n_conns;     /* held and leased */
     uint64_t closing_ms;  /* since when it is CLOSING */
@@ -43,8 +43,9 @@ struct sb_endpoint {
 sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint_config *config, const struct sb_config *next,
                                    struct sb_endpoint **endpoint_out, struct sockbroker_error *error_out);
 
-/* Takes over a changed configuration in two steps, so that a reload happens whole or not at all: prepare opens the listening sockets
- * that are new, commit cannot fail, cancel forgets. Sockets that stay keep their queue. commit: true when they changed. */
+/* Takes over a changed configuration in two steps, so that a reload happens whole or not at all: prepare opens the listening
+ * sockets that are new, commit cannot fail, cancel forgets. Sockets that stay keep their queue. commit: true when they changed.
+ */
 sockbroker_status sb_endpoint_prepare(struct sb_endpoint *e, const struct sb_endpoint_config *config,
                                       const struct sb_config *next, struct sockbroker_error *error_out);
 bool sb_endpoint_commit(struct sb_endpoint *e);

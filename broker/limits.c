@@ -5,8 +5,8 @@
 #include "proto/error.h"
 
 #define PER_SESSION 4u
-#define RESERVE 288u /* callers that are no workers, strangers at the handoff socket, files, libuv, nng */
-#define CONNECTIONS_MIN 64u  /* fewer than that is no service */
+#define RESERVE 288u        /* callers that are no workers, strangers at the handoff socket, files, libuv, nng */
+#define CONNECTIONS_MIN 64u /* fewer than that is no service */
 #define SESSIONS_MIN 8u
 #define CONNECTIONS_WANTED 65536u
 #define CONNECTIONS_CAP (1u << 20) /* lease ids have 20 bits for the slot */
@@ -33,7 +33,8 @@ sockbroker_status sb_limits_set(struct sb_broker *b, struct sockbroker_error *er
     if (limit < need)
         return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
                             "the descriptor limit is %llu and %llu are needed; raise it (ulimit -n, LimitNOFILE) or lower "
-                            "max_connections", (unsigned long long)limit, (unsigned long long)need);
+                            "max_connections",
+                            (unsigned long long)limit, (unsigned long long)need);
     b->max_sessions = c->max_sessions;
     uint64_t room = limit - base - connections;
     if (room / PER_SESSION < b->max_sessions) { /* half for workers, half for connections */

@@ -157,8 +157,8 @@ static bool is_wildcard(const struct sockbroker_addr *addr)
     return !memcmp(addr->ip, zero, sizeof(zero));
 }
 
-sockbroker_status sb_listener_create(struct sb_endpoint *e, sockbroker_socket *sock, const struct sockbroker_addr *addr, bool dual,
-                                     struct sb_listener **listener_out)
+sockbroker_status sb_listener_create(struct sb_endpoint *e, sockbroker_socket *sock, const struct sockbroker_addr *addr,
+                                     bool dual, struct sb_listener **listener_out)
 {
     struct sb_listener *l = calloc(1, sizeof(*l));
 

@@ -110,7 +110,8 @@ static void end_line(struct line *line)
 #if defined(__GNUC__)
 __attribute__((format(printf, 4, 5)))
 #endif
-static void make_line(struct line *line, enum sb_log_level level, const char *event, const char *format, ...)
+static void
+make_line(struct line *line, enum sb_log_level level, const char *event, const char *format, ...)
 {
     va_list args;
 
@@ -127,8 +128,7 @@ static bool take_gap_report(struct writer *w, struct line *line)
 {
     if (w->n_dropped == 0 || w->n_taken < w->tell_at)
         return false;
-    make_line(line, SB_LOG_WARNING, "log_lines_dropped", "count=%" PRIu64 " total=%" PRIu64, w->n_dropped,
-              n_dropped_ever);
+    make_line(line, SB_LOG_WARNING, "log_lines_dropped", "count=%" PRIu64 " total=%" PRIu64, w->n_dropped, n_dropped_ever);
     line->reports = w->n_dropped;
     w->n_dropped = 0;
     return true;

@@ -26,8 +26,7 @@ static void count_suppressed(struct sb_log_event *event, enum sb_log_level level
     event->level = level;
 }
 
-bool sb_log_limit_admit(struct sb_log_limits *limits, const char *event_name, enum sb_log_level level,
-                        uint64_t now_ns)
+bool sb_log_limit_admit(struct sb_log_limits *limits, const char *event_name, enum sb_log_level level, uint64_t now_ns)
 {
     struct sb_log_event *event = find_or_add(limits, event_name);
     uint64_t *oldest;

@@ -8,17 +8,17 @@
 
 #include "broker/config.h"
 
-#define SB_LOG_EVENTS_MAX 128u      /* names that are watched; further ones are not limited */
+#define SB_LOG_EVENTS_MAX 128u /* names that are watched; further ones are not limited */
 #define SB_LOG_EVENT_NAME_MAX 40u
 #define SB_LOG_LINES_PER_SECOND 20u /* of one event */
 
 struct sb_log_event {
     char name[SB_LOG_EVENT_NAME_MAX];
-    enum sb_log_level level;                  /* of the newest line that was suppressed */
+    enum sb_log_level level;                 /* of the newest line that was suppressed */
     uint64_t at_ns[SB_LOG_LINES_PER_SECOND]; /* when the newest lines were let through, a ring */
-    uint64_t n;                               /* lines let through */
-    uint64_t suppressed;                      /* since the last report */
-    uint64_t first_ns, last_ns;               /* the first and the newest suppressed one */
+    uint64_t n;                              /* lines let through */
+    uint64_t suppressed;                     /* since the last report */
+    uint64_t first_ns, last_ns;              /* the first and the newest suppressed one */
 };
 
 struct sb_log_limits {

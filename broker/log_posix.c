@@ -29,7 +29,7 @@ bool sb_log_sink_is_journal(void)
 /* stderr may be non-blocking: that is a flag of the open file, shared with whoever else has it. */
 static bool wait_until_writable(void)
 {
-    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
     int n;
 
     do

@@ -27,7 +27,8 @@ struct sb_mailbox {
 void sb_mailbox_collect(struct sb_mailbox *m)
 {
     struct epoll_event events[EVENTS_MAX];
-    uint32_t rounds = m->broker->n_sessions / EVENTS_MAX + 1; /* each gets a turn; who never stops talking does not hold up the rest */
+    uint32_t rounds =
+        m->broker->n_sessions / EVENTS_MAX + 1; /* each gets a turn; who never stops talking does not hold up the rest */
     int n = EVENTS_MAX;
 
     while (rounds-- && n == EVENTS_MAX) {

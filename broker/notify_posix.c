@@ -22,7 +22,7 @@ static socklen_t find_manager(struct sockaddr_un *to)
 
     if (len < 2 || len >= sizeof(to->sun_path) || (path[0] != '/' && path[0] != '@'))
         return 0;
-    *to = (struct sockaddr_un){.sun_family = AF_UNIX};
+    *to = (struct sockaddr_un){ .sun_family = AF_UNIX };
     memcpy(to->sun_path, path, len);
     if (path[0] == '@')
         to->sun_path[0] = '\0'; /* abstract: the length ends the name, not a NUL */
@@ -31,7 +31,7 @@ static socklen_t find_manager(struct sockaddr_un *to)
 
 static void tell(const char *message)
 {
-    struct timeval wait = {.tv_usec = 200000}; /* the manager reads at once, or is in no state to care */
+    struct timeval wait = { .tv_usec = 200000 }; /* the manager reads at once, or is in no state to care */
     struct sockaddr_un to;
     socklen_t to_len = find_manager(&to);
     int sock;

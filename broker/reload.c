@@ -17,7 +17,10 @@ static void log_listening(const struct sb_endpoint *e)
     DL_FOREACH(e->listeners, l)
         sb_log(SB_LOG_NOTICE, "listening", "endpoint=%s address=%s families=%s policy=%s", e->config.name,
                sockbroker_addr_format(&l->addr, text),
-               l->dual ? "ipv4+ipv6" : l->addr.family == SOCKBROKER_IPV6 ? "ipv6" : "ipv4", sb_policy_name(e->config.policy));
+               l->dual                             ? "ipv4+ipv6"
+               : l->addr.family == SOCKBROKER_IPV6 ? "ipv6"
+                                                   : "ipv4",
+               sb_policy_name(e->config.policy));
 }
 
 /* Those that the broker does not have yet, in a list of their own, as far as they could be opened. */

@@ -293,9 +293,7 @@ bool sb_selector_has_any(const struct sb_selector *s)
 
 struct sb_member *sb_selector_choose(struct sb_selector *s, uint64_t hash)
 {
-    struct sb_member *m = s->n_heap == 0                         ? NULL
-                          : s->policy == SB_POLICY_SOURCE_HASH ? ring_choose(s, hash)
-                                                                 : s->heap[0];
+    struct sb_member *m = s->n_heap == 0 ? NULL : s->policy == SB_POLICY_SOURCE_HASH ? ring_choose(s, hash) : s->heap[0];
 
     if (!m)
         return NULL;

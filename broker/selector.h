@@ -18,7 +18,7 @@ struct sb_session;
 /* One worker's place at one endpoint. Fill session, weight and name_hash; the rest is the selector's. */
 struct sb_member {
     struct sb_session *session;
-    uint32_t weight; /* 1..1000 */
+    uint32_t weight;    /* 1..1000 */
     uint64_t name_hash; /* of the worker's name: the same worker gets the same clients after a restart */
     uint64_t n_open;    /* connections of this endpoint, set by the caller */
     uint64_t n_pending; /* unacked leases of this endpoint, set by the caller */

@@ -8,9 +8,12 @@
 #include "proto/error.h"
 
 static const struct option long_options[] = {
-    { "config", required_argument, NULL, 'c' }, { "endpoint", required_argument, NULL, 'e' },
-    { "dir", required_argument, NULL, 'd' },    { "set", required_argument, NULL, 's' },
-    { "help", no_argument, NULL, 'h' },         { "spawn", required_argument, NULL, 'n' },
+    { "config", required_argument, NULL, 'c' },
+    { "endpoint", required_argument, NULL, 'e' },
+    { "dir", required_argument, NULL, 'd' },
+    { "set", required_argument, NULL, 's' },
+    { "help", no_argument, NULL, 'h' },
+    { "spawn", required_argument, NULL, 'n' },
     { NULL, 0, NULL, 0 },
 };
 

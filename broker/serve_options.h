@@ -8,11 +8,11 @@
 #define SB_SET_OPTIONS_MAX 32
 
 struct sb_serve_options {
-    const char *config_path;                             /* --config */
-    const char *dir;                                     /* --dir */
-    const char *endpoints[SB_ENDPOINT_OPTIONS_MAX];      /* --endpoint, in order */
+    const char *config_path;                        /* --config */
+    const char *dir;                                /* --dir */
+    const char *endpoints[SB_ENDPOINT_OPTIONS_MAX]; /* --endpoint, in order */
     size_t n_endpoints;
-    const char *settings[SB_SET_OPTIONS_MAX];            /* --set KEY=VALUE, in order */
+    const char *settings[SB_SET_OPTIONS_MAX]; /* --set KEY=VALUE, in order */
     size_t n_settings;
     bool help;
 };

@@ -11,8 +11,8 @@
 #include "proto/failpoint.h"
 #include "proto/oserr.h"
 
-#define REPORTS_MAX 64 /* packets of one worker before others get their turn */
-#define REST_MS 100    /* a worker at its descriptor limit gets nothing for so long */
+#define REPORTS_MAX 64    /* packets of one worker before others get their turn */
+#define REST_MS 100       /* a worker at its descriptor limit gets nothing for so long */
 #define REST_LOG_MS 60000 /* a shortage of the whole machine: the first word says it all */
 
 /* ---- given ---- */

@@ -33,10 +33,12 @@ static json_t *counters(const struct sb_endpoint_counters *c)
         const char *name;
         uint64_t value;
     } all[] = {
-        { "accepted", c->accepted },   { "leased", c->leased },       { "acked", c->acked },
-        { "nacked", c->nacked },       { "withdrawn", c->withdrawn }, { "released", c->released },
-        { "in_doubt", c->in_doubt },   { "refused", c->refused },     { "denied", c->denied },
-        { "accept_errors", c->accept_errors }, { "held", c->held },   { "held_max", c->held_max },
+        { "accepted", c->accepted },   { "leased", c->leased },
+        { "acked", c->acked },         { "nacked", c->nacked },
+        { "withdrawn", c->withdrawn }, { "released", c->released },
+        { "in_doubt", c->in_doubt },   { "refused", c->refused },
+        { "denied", c->denied },       { "accept_errors", c->accept_errors },
+        { "held", c->held },           { "held_max", c->held_max },
     };
     json_t *o = json_object();
 
@@ -51,8 +53,8 @@ static json_t *endpoint(const struct sb_endpoint_status *e)
 
     for (uint32_t i = 0; i < e->n_addresses; i++)
         json_array_append_new(addresses, address(&e->addresses[i]));
-    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "name", e->name, "addresses", addresses, "mode", e->mode,
-                     "policy", e->policy, "family", e->family, "carrier", e->carrier, "state", e->state, "counters",
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "name", e->name, "addresses", addresses, "mode",
+                     e->mode, "policy", e->policy, "family", e->family, "carrier", e->carrier, "state", e->state, "counters",
                      counters(&e->counters), "accept_to_lease", histogram(&e->counters.accept_to_lease), "lease_to_ack",
                      histogram(&e->counters.lease_to_ack));
 }

@@ -45,8 +45,8 @@ bool sb_status_print_text(const struct sb_status_report *r, FILE *to)
             (unsigned long long)r->broker.log_lines_dropped, (unsigned long long)r->broker.listener_repairs);
     for (size_t i = 0; i < r->n_endpoints; i++)
         print_endpoint(&r->endpoints[i], to);
-    fprintf(to, "\n%-20s %20s %10s %6s %4s %-9s %6s %7s %9s %6s  %s\n", "worker", "session", "pid", "uid", "gen", "state", "open",
-            "unacked", "served", "weight", "endpoints");
+    fprintf(to, "\n%-20s %20s %10s %6s %4s %-9s %6s %7s %9s %6s  %s\n", "worker", "session", "pid", "uid", "gen", "state",
+            "open", "unacked", "served", "weight", "endpoints");
     for (size_t i = 0; i < r->n_sessions; i++)
         print_session(&r->sessions[i], to);
     return !ferror(to);

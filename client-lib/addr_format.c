@@ -72,8 +72,7 @@ static bool has_dotted_tail(const struct sockbroker_addr *addr)
 {
     enum sockbroker_addr_class class_ = sockbroker_addr_classify(addr);
 
-    return class_ == SOCKBROKER_CLASS_MAPPED ||
-           (class_ == SOCKBROKER_CLASS_COMPATIBLE && group_at(addr->ip, 6) != 0);
+    return class_ == SOCKBROKER_CLASS_MAPPED || (class_ == SOCKBROKER_CLASS_COMPATIBLE && group_at(addr->ip, 6) != 0);
 }
 
 static void put_ipv6(struct writer *w, const struct sockbroker_addr *addr)

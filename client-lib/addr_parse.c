@@ -82,8 +82,7 @@ static const char *ask_for_port(const char *text, struct reading *r)
 
     if (read_ip(text, strlen(text), r))
         return "the port is missing, write address and port like 192.0.2.1:80 or [2001:db8::1]:80";
-    snprintf(r->hint, sizeof(r->hint), "the port is missing, write it like %s:80",
-             sockbroker_addr_format_ip(&r->addr, likely));
+    snprintf(r->hint, sizeof(r->hint), "the port is missing, write it like %s:80", sockbroker_addr_format_ip(&r->addr, likely));
     return r->hint;
 }
 
@@ -109,8 +108,8 @@ static const char *read_plain(const char *text, struct reading *r)
     return why ? why : read_port(colon + 1, r);
 }
 
-static sockbroker_status answer(const char *text, const char *why, const struct reading *r,
-                                struct sockbroker_addr *addr_out, struct sockbroker_error *error_out)
+static sockbroker_status answer(const char *text, const char *why, const struct reading *r, struct sockbroker_addr *addr_out,
+                                struct sockbroker_error *error_out)
 {
     char quoted[SB_QUOTE_MAX];
 
@@ -121,8 +120,7 @@ static sockbroker_status answer(const char *text, const char *why, const struct 
     return SOCKBROKER_OK;
 }
 
-sockbroker_status sockbroker_addr_parse(const char *text, struct sockbroker_addr *addr_out,
-                                        struct sockbroker_error *error_out)
+sockbroker_status sockbroker_addr_parse(const char *text, struct sockbroker_addr *addr_out, struct sockbroker_error *error_out)
 {
     struct reading r = { .os_code = 0 };
     const char *why;
@@ -141,7 +139,6 @@ sockbroker_status sockbroker_addr_parse_ip(const char *text, struct sockbroker_a
 
     if (!text)
         return answer("", "no text was given, pass one like 192.0.2.1", &r, addr_out, error_out);
-    why = text[0] == '[' ? "no brackets and no port belong here, write it like 2001:db8::1"
-                         : read_ip(text, strlen(text), &r);
+    why = text[0] == '[' ? "no brackets and no port belong here, write it like 2001:db8::1" : read_ip(text, strlen(text), &r);
     return answer(text, why, &r, addr_out, error_out);
 }

@@ -63,7 +63,8 @@ static sockbroker_status next_pending(struct sockbroker_worker *w, struct sb_lin
 }
 
 /* Half a connection: look at the table again. */
-static sockbroker_status keep_socket(struct sockbroker_worker *w, struct sb_link *link, uint64_t lease_id, sockbroker_socket sock)
+static sockbroker_status keep_socket(struct sockbroker_worker *w, struct sb_link *link, uint64_t lease_id,
+                                     sockbroker_socket sock)
 {
     sb_lock_take(w->lock);
     sockbroker_status st = sb_pending_add_socket(&w->pending, link->session.id, lease_id, sock, sb_clock_ms());

@@ -24,13 +24,13 @@ bool sb_ends_is_open(sockbroker_socket end)
     return poll(&p, 1, 0) == 0;
 }
 
-static void fill_address(sockbroker_socket sock, int (*ask)(int, struct sockaddr *, socklen_t *), struct sockbroker_addr *addr_out)
+static void fill_address(sockbroker_socket sock, int (*ask)(int, struct sockaddr *, socklen_t *),
+                         struct sockbroker_addr *addr_out)
 {
     struct sockaddr_storage sa;
     socklen_t len = sizeof(sa);
 
-    if (ask(sock, (struct sockaddr *)&sa, &len) == 0 &&
-        !sockbroker_addr_from_sockaddr((struct sockaddr *)&sa, len, addr_out))
+    if (ask(sock, (struct sockaddr *)&sa, &len) == 0 && !sockbroker_addr_from_sockaddr((struct sockaddr *)&sa, len, addr_out))
         sockbroker_addr_normalise(addr_out);
 }
 

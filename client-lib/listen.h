@@ -25,8 +25,8 @@ sockbroker_status sb_listen_open(const struct sb_listen_request *request, sockbr
                                  struct sockbroker_addr *addr_out, enum sb_listen_note *note_out,
                                  struct sockbroker_error *error_out);
 
-/* Listens again on a socket that somebody has shut down, or changes its backlog. at: where it was bound; Linux takes a port back
- * that it had chosen itself (for port 0) when the socket is shut down. */
+/* Listens again on a socket that somebody has shut down, or changes its backlog. at: where it was bound; Linux takes a port
+ * back that it had chosen itself (for port 0) when the socket is shut down. */
 sockbroker_status sb_listen_again(sockbroker_socket sock, const struct sockbroker_addr *at, uint32_t backlog);
 
 /* False when the socket does not listen any more (SO_ACCEPTCONN). */

@@ -24,7 +24,10 @@ struct sb_pending {
     size_t n_entries; /* room */
     size_t n_used;
 };
-#define SB_PENDING_NONE { NULL, 0, 0 }
+#define SB_PENDING_NONE                                                                                                        \
+    {                                                                                                                          \
+        NULL, 0, 0                                                                                                             \
+    }
 
 void sb_pending_deinit(struct sb_pending *p);
 
@@ -47,8 +50,8 @@ enum sb_pending_kind {
 /* Which entries are meant. */
 struct sb_pending_query {
     enum sb_pending_kind kind;
-    uint64_t session_id; /* of this session; 0: of any */
-    uint64_t except_id;  /* of any but this session; 0: no exception */
+    uint64_t session_id;   /* of this session; 0: of any */
+    uint64_t except_id;    /* of any but this session; 0: no exception */
     uint64_t not_after_ms; /* with a first half that came then or before; UINT64_MAX: whenever */
 };
 

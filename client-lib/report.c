@@ -26,8 +26,8 @@ static void add_finished(struct sockbroker_worker *w, struct sb_report *r)
     w->n_finished = 0;
 }
 
-/* A report must not get lost: while the broker has not read the ones before, wait. A broker that is gone needs none, and a worker
- * that was stopped detaches, which says it all. */
+/* A report must not get lost: while the broker has not read the ones before, wait. A broker that is gone needs none, and a
+ * worker that was stopped detaches, which says it all. */
 static void send_by_pair(struct sockbroker_worker *w, const struct sb_link *link, const struct sb_report *r)
 {
     for (;;) {

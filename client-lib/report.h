@@ -11,8 +11,8 @@ void sb_report_result(struct sockbroker_worker *w, const struct sb_link *link, u
 /* Somebody reads. */
 void sb_report_probe(struct sockbroker_worker *w, const struct sb_link *link, uint64_t number);
 
-/* carrier = message: asks the broker to confirm an ack. kept_out: the connection is ours, also when its broker has gone meanwhile,
- * for then nobody else knows of it. */
+/* carrier = message: asks the broker to confirm an ack. kept_out: the connection is ours, also when its broker has gone
+ * meanwhile, for then nobody else knows of it. */
 void sb_report_settle(struct sockbroker_worker *w, const struct sb_link *link, uint64_t lease_id, bool *kept_out);
 
 /* A connection is over: told at once, or within finish_within_ms. */

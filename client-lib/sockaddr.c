@@ -36,8 +36,7 @@ static int family_of(const struct sockaddr *sa, size_t sa_len)
     return head.sa_family;
 }
 
-sockbroker_status sockbroker_addr_from_sockaddr(const struct sockaddr *sa, size_t sa_len,
-                                                struct sockbroker_addr *addr_out)
+sockbroker_status sockbroker_addr_from_sockaddr(const struct sockaddr *sa, size_t sa_len, struct sockbroker_addr *addr_out)
 {
     struct sockaddr_in in;
     struct sockaddr_in6 in6;

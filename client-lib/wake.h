@@ -11,7 +11,10 @@ struct sb_wake {
     sockbroker_socket set;
     sockbroker_socket bell;
 };
-#define SB_WAKE_NONE { SOCKBROKER_SOCKET_NONE, SOCKBROKER_SOCKET_NONE }
+#define SB_WAKE_NONE                                                                                                           \
+    {                                                                                                                          \
+        SOCKBROKER_SOCKET_NONE, SOCKBROKER_SOCKET_NONE                                                                         \
+    }
 
 sockbroker_status sb_wake_open(struct sb_wake *wake_out);
 void sb_wake_close(struct sb_wake *wake);

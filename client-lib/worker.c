@@ -44,8 +44,8 @@ static sockbroker_status connect_first(struct sockbroker_worker *w, bool wait_fo
     return st;
 }
 
-sockbroker_status sockbroker_worker_open(const struct sockbroker_worker_options *options,
-                                         struct sockbroker_worker **worker_out, struct sockbroker_error *error_out)
+sockbroker_status sockbroker_worker_open(const struct sockbroker_worker_options *options, struct sockbroker_worker **worker_out,
+                                         struct sockbroker_error *error_out)
 {
     static const struct sb_wake no_wake = SB_WAKE_NONE;
     struct sockbroker_worker *w = calloc(1, sizeof(*w));
@@ -172,8 +172,8 @@ enum sockbroker_worker_state sockbroker_worker_state(struct sockbroker_worker *w
 void sockbroker_worker_error(struct sockbroker_worker *w, struct sockbroker_error *error_out)
 {
     if (is_forked(w)) {
-        sb_error_set(error_out, SOCKBROKER_FORKED, 0,
-                     "worker %s was opened before a fork; open a new one in the child", w->attach.name);
+        sb_error_set(error_out, SOCKBROKER_FORKED, 0, "worker %s was opened before a fork; open a new one in the child",
+                     w->attach.name);
         return;
     }
     sb_lock_take(w->lock);

@@ -1,5 +1,5 @@
-/* worker_state.h: what a worker is made of; shared by worker.c (the application's calls), arrival.c and report.c (connections in,
- * verdicts out) and control.c (the control thread).
+/* worker_state.h: what a worker is made of; shared by worker.c (the application's calls), arrival.c and report.c (connections
+ * in, verdicts out) and control.c (the control thread).
  *
  * One lock guards everything below it. The control thread alone talks to the broker about the session: it attaches,
  * keeps a Next parked, and attaches again when the broker has gone. The application's threads read packets from the
@@ -41,10 +41,10 @@ struct sockbroker_worker {
     struct sockbroker_error error;
     bool stopping;
     bool bell_is_on;
-    bool next_answered;   /* the parked Next has an answer */
-    bool connection_lost; /* nng lost the broker */
-    struct sb_link *link; /* of the session now; NULL before the first attach */
-    struct sb_link *old_link; /* of the session before, while it may hold packets */
+    bool next_answered;        /* the parked Next has an answer */
+    bool connection_lost;      /* nng lost the broker */
+    struct sb_link *link;      /* of the session now; NULL before the first attach */
+    struct sb_link *old_link;  /* of the session before, while it may hold packets */
     struct sb_pending pending; /* carrier = message */
     uint64_t n_open;
     uint32_t finish_within_ms;             /* 0: report each at once */
@@ -61,7 +61,8 @@ struct sockbroker_worker {
 /* Lock taken. Nothing changes the state of a worker that was stopped. */
 void sb_worker_set_state(struct sockbroker_worker *w, enum sockbroker_worker_state state);
 
-/* Lock taken. After a change of state, links or pending: rings while next() has something to say that the pair does not show. */
+/* Lock taken. After a change of state, links or pending: rings while next() has something to say that the pair does not show.
+ */
 void sb_worker_update_bell(struct sockbroker_worker *w);
 
 /* Lock taken. The session whose broker can be asked; 0 when there is none. Whatever belongs to another session is ours. */

@@ -24,20 +24,19 @@ struct sb_server;
 struct sb_call; /* one request, waiting for its reply; it may wait as long as you like */
 
 struct sb_server_options {
-    uint32_t max_calls;             /* most requests held at once, parked ones included */
-    uint32_t max_callers;           /* most connected processes */
-    uint32_t introduce_ms;          /* a caller that has sent no whole message by then is dropped */
-    uint32_t idle_ms;               /* so is one that was silent that long, with nothing of its left to answer; 0: never */
-    uint32_t messages_per_second;   /* of one caller; what is above waits its turn */
+    uint32_t max_calls;           /* most requests held at once, parked ones included */
+    uint32_t max_callers;         /* most connected processes */
+    uint32_t introduce_ms;        /* a caller that has sent no whole message by then is dropped */
+    uint32_t idle_ms;             /* so is one that was silent that long, with nothing of its left to answer; 0: never */
+    uint32_t messages_per_second; /* of one caller; what is above waits its turn */
     sb_channel_wake wake;
     void *arg;
 };
 
 struct sb_server_counters {
-    uint64_t bad_messages;  /* not a valid Request */
-    uint64_t turned_away;   /* callers dropped by max_callers or introduce_ms */
+    uint64_t bad_messages; /* not a valid Request */
+    uint64_t turned_away;  /* callers dropped by max_callers or introduce_ms */
 };
-
 
 /* Listens on the socket file `path`, which must not exist. */
 sockbroker_status sb_server_open(const char *path, const struct sb_server_options *options, struct sb_server **server_out,
@@ -93,7 +92,8 @@ sockbroker_status sb_client_call(struct sb_client *client, const struct sb_reque
                                  int timeout_ms, struct sb_reply *reply_out, struct sockbroker_error *error_out);
 
 /* The same without waiting: one at a time. `answered` is called when sb_client_take() has something. */
-sockbroker_status sb_client_park(struct sb_client *client, const struct sb_request *request, sb_channel_wake answered, void *arg);
+sockbroker_status sb_client_park(struct sb_client *client, const struct sb_request *request, sb_channel_wake answered,
+                                 void *arg);
 
 /* AGAIN while the parked request is not answered, else as sb_client_call(). */
 sockbroker_status sb_client_take(struct sb_client *client, enum sb_reply_kind expect, struct sb_reply *reply_out,

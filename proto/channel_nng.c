@@ -32,10 +32,12 @@ sockbroker_status sb_channel_prepare(struct sockbroker_error *error_out)
     if (!is_sound(nng_version()))
         return sb_error_set(error_out, SOCKBROKER_UNSUPPORTED, 0,
                             "nng %s loses its listener when a caller leaves early; use nng 1.6 or newer, or the build that "
-                            "proto/setup/nng makes", nng_version());
+                            "proto/setup/nng makes",
+                            nng_version());
     if (!atomic_compare_exchange_strong(&first_user, &none, self) && none != self)
         return sb_error_set(error_out, SOCKBROKER_FORKED, 0,
-                            "process %u used the library before it forked; open workers after the fork only, or exec first", none);
+                            "process %u used the library before it forked; open workers after the fork only, or exec first",
+                            none);
     return SOCKBROKER_OK;
 }
 

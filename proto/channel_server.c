@@ -18,16 +18,16 @@
 #include "proto/secret.h"
 
 #define SEND_TIMEOUT_MS 10000 /* for a caller that does not read */
-#define LISTENING_MIN 8   /* calls that wait for a request at any time, while max_calls allows */
-#define HELD_PER_CALLER 64 /* requests of one caller that may wait here; the REQ side of the library has at most a few */
+#define LISTENING_MIN 8       /* calls that wait for a request at any time, while max_calls allows */
+#define HELD_PER_CALLER 64    /* requests of one caller that may wait here; the REQ side of the library has at most a few */
 
 /* One connected process. */
 struct caller {
     uint32_t pipe_id;
     nng_pipe pipe;
     uint64_t heard_ms; /* when it connected, sent its last request, or got its last reply */
-    bool introduced; /* a whole, valid request has come */
-    bool leaving;    /* told to go; nng takes its time */
+    bool introduced;   /* a whole, valid request has come */
+    bool leaving;      /* told to go; nng takes its time */
     uint32_t uid, gid, pid;
     uint32_t n_held;
     uint32_t tokens; /* of a bucket that refills with messages_per_second, in thousandths */

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-sockbroker_status sb_error_set(struct sockbroker_error *error, sockbroker_status status, int os_code,
-                               const char *format, ...)
+sockbroker_status sb_error_set(struct sockbroker_error *error, sockbroker_status status, int os_code, const char *format, ...)
 {
     va_list args;
 

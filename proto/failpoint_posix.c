@@ -62,11 +62,28 @@ static int code_of(const char *name)
         const char *name;
         int code;
     } codes[] = {
-        { "EAGAIN", EAGAIN }, { "EMFILE", EMFILE }, { "ENFILE", ENFILE }, { "ENOBUFS", ENOBUFS }, { "ENOMEM", ENOMEM },
-        { "ETOOMANYREFS", ETOOMANYREFS }, { "EPERM", EPERM }, { "EACCES", EACCES }, { "ECONNABORTED", ECONNABORTED },
-        { "EBADF", EBADF }, { "EINVAL", EINVAL }, { "EAFNOSUPPORT", EAFNOSUPPORT }, { "EPROTO", EPROTO },
-        { "EINTR", EINTR }, { "ENOSPC", ENOSPC }, { "EIO", EIO }, { "EPIPE", EPIPE }, { "ENETDOWN", ENETDOWN },
-        { "ENOPROTOOPT", ENOPROTOOPT }, { "EFAULT", EFAULT }, { "ENOTSOCK", ENOTSOCK }, { "EOPNOTSUPP", EOPNOTSUPP },
+        { "EAGAIN", EAGAIN },
+        { "EMFILE", EMFILE },
+        { "ENFILE", ENFILE },
+        { "ENOBUFS", ENOBUFS },
+        { "ENOMEM", ENOMEM },
+        { "ETOOMANYREFS", ETOOMANYREFS },
+        { "EPERM", EPERM },
+        { "EACCES", EACCES },
+        { "ECONNABORTED", ECONNABORTED },
+        { "EBADF", EBADF },
+        { "EINVAL", EINVAL },
+        { "EAFNOSUPPORT", EAFNOSUPPORT },
+        { "EPROTO", EPROTO },
+        { "EINTR", EINTR },
+        { "ENOSPC", ENOSPC },
+        { "EIO", EIO },
+        { "EPIPE", EPIPE },
+        { "ENETDOWN", ENETDOWN },
+        { "ENOPROTOOPT", ENOPROTOOPT },
+        { "EFAULT", EFAULT },
+        { "ENOTSOCK", ENOTSOCK },
+        { "EOPNOTSUPP", EOPNOTSUPP },
     };
 
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {

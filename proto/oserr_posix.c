@@ -54,7 +54,8 @@ const char *sb_oserr_text(int os_code, char *text_out, size_t text_size)
 {
     const char *name = strerrorname_np(os_code);
 
-    snprintf(text_out, text_size, "%s (%s)", name ? name : "unknown error", strerrordesc_np(os_code) ? strerrordesc_np(os_code) : "?");
+    snprintf(text_out, text_size, "%s (%s)", name ? name : "unknown error",
+             strerrordesc_np(os_code) ? strerrordesc_np(os_code) : "?");
     return text_out;
 }
 

@@ -17,7 +17,10 @@ struct sb_peer {
     uint32_t gid;
     sockbroker_socket handle; /* POSIX: a pidfd, readable once the process has ended; yours to close */
 };
-#define SB_PEER_NONE { 0, 0, 0, SOCKBROKER_SOCKET_NONE }
+#define SB_PEER_NONE                                                                                                           \
+    {                                                                                                                          \
+        0, 0, 0, SOCKBROKER_SOCKET_NONE                                                                                        \
+    }
 
 /* The process that connected `sock`, a connected AF_UNIX socket. OK; CLOSED when it has gone already; the system's failures. */
 sockbroker_status sb_peer_open(sockbroker_socket sock, struct sb_peer *peer_out);

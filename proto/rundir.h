@@ -13,7 +13,7 @@
 
 #include "sockbroker/socket.h"
 
-#define SB_PATH_MAX 108 /* with the NUL: sizeof(sockaddr_un.sun_path), unix(7) */
+#define SB_PATH_MAX 108  /* with the NUL: sizeof(sockaddr_un.sun_path), unix(7) */
 #define SB_RUNDIR_MAX 99 /* with the NUL; leaves room for "/" and the longest socket name in it, "c.999999" */
 
 #define SB_RUNDIR_CONTROL "control"
@@ -33,7 +33,10 @@ struct sb_rundir {
     sockbroker_socket lock;
     uint64_t generation; /* in the names of its sockets */
 };
-#define SB_RUNDIR_NONE { "", 0, SOCKBROKER_SOCKET_NONE, 0 }
+#define SB_RUNDIR_NONE                                                                                                         \
+    {                                                                                                                          \
+        "", 0, SOCKBROKER_SOCKET_NONE, 0                                                                                       \
+    }
 
 /* Makes the directory when it is missing (mode as given), checks it and every directory above it, and locks it.
  * OK; UNSAFE_PATH (symbolic link, not a directory, wrong owner or mode, a parent that others may write, something in it

@@ -28,8 +28,8 @@ struct sb_stamp {
 sockbroker_status sb_stamp_pack(struct sb_stamp *stamp, const struct sockbroker_socket_info *info, uint8_t *buf, size_t cap,
                                 size_t *len_out);
 
-/* The reverse: true when the packet is the stamp with other values; info_out is filled then, as sb_wire_unpack_delivery() would.
- * learn: makes the stamp for the next packet like the one that was unpacked in full. */
+/* The reverse: true when the packet is the stamp with other values; info_out is filled then, as sb_wire_unpack_delivery()
+ * would. learn: makes the stamp for the next packet like the one that was unpacked in full. */
 bool sb_stamp_unpack(const struct sb_stamp *stamp, const uint8_t *data, size_t len, struct sockbroker_socket_info *info_out);
 void sb_stamp_learn(struct sb_stamp *stamp, const struct sockbroker_socket_info *info);
 

@@ -20,9 +20,9 @@
 
 #define SB_PROTOCOL_VERSION 1u
 
-#define SB_MESSAGE_MAX 16384u /* control message, packed */
-#define SB_PACKET_MAX 2048u   /* packet of the pair or the handoff socket, packed */
-#define SB_SECRET_LEN 32u     /* 256 bits: secrets and tokens */
+#define SB_MESSAGE_MAX 16384u     /* control message, packed */
+#define SB_PACKET_MAX 2048u       /* packet of the pair or the handoff socket, packed */
+#define SB_SECRET_LEN 32u         /* 256 bits: secrets and tokens */
 #define SB_PROTOCOL_INFO_MAX 628u /* sizeof(WSAPROTOCOL_INFOW) */
 #define SB_ENDPOINTS_PER_WORKER_MAX 32u
 #define SB_ADDRESSES_PER_ENDPOINT_MAX 16u
@@ -284,7 +284,7 @@ enum sb_delivery_kind {
 
 struct sb_delivery {
     enum sb_delivery_kind kind;
-    uint64_t number; /* LEASE: the lease id; PROBE: the probe's number; INFO: equals record.info.lease_id */
+    uint64_t number;         /* LEASE: the lease id; PROBE: the probe's number; INFO: equals record.info.lease_id */
     struct sb_record record; /* INFO only */
 };
 

@@ -11,7 +11,7 @@
 struct sb_arena {
     unsigned char *at;
     size_t left;
-    bool is_exhausted; /* something was asked for that did not fit */
+    bool is_exhausted;            /* something was asked for that did not fit */
     ProtobufCAllocator allocator; /* protobuf-c's view of this arena; its free does nothing */
 };
 

@@ -11,7 +11,7 @@ struct build {
 
 static void build_bytes(const struct build *b, const void *from, void *slot)
 {
-    ProtobufCBinaryData bytes = {.len = (size_t)b->rule->max};
+    ProtobufCBinaryData bytes = { .len = (size_t)b->rule->max };
 
     if (b->rule->count_size)
         bytes.len = (size_t)sb_wire_load(sb_wire_peek(b->ours, b->rule->count_at), b->rule->count_size);
@@ -102,7 +102,7 @@ ProtobufCMessage *sb_wire_build(const struct sb_wire_message *table, const void 
     if (!build_oneof(table, kind, message))
         return NULL;
     for (size_t i = span.first; i < span.end; i++) {
-        struct build b = {&table->fields[i], &table->descriptor->fields[i], ours, arena};
+        struct build b = { &table->fields[i], &table->descriptor->fields[i], ours, arena };
 
         if (!build_field(&b, message))
             return NULL;

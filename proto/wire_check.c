@@ -9,8 +9,7 @@
 #include "proto/wire_slot.h"
 #include "proto/wire_text.h"
 
-sockbroker_status sb_wire_refuse(const struct sb_wire_place *place, struct sockbroker_error *error, const char *format,
-                                 ...)
+sockbroker_status sb_wire_refuse(const struct sb_wire_place *place, struct sockbroker_error *error, const char *format, ...)
 {
     char cause[SOCKBROKER_ERROR_TEXT_MAX];
     char index[24] = "";
@@ -21,8 +20,8 @@ sockbroker_status sb_wire_refuse(const struct sb_wire_place *place, struct sockb
     va_end(args);
     if (place->field->label == PROTOBUF_C_LABEL_REPEATED && place->index != SB_WIRE_NO_INDEX)
         snprintf(index, sizeof(index), "[%zu]", place->index);
-    return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "%s.%s%s %s", place->message->short_name, place->field->name,
-                        index, cause);
+    return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "%s.%s%s %s", place->message->short_name, place->field->name, index,
+                        cause);
 }
 
 /* What the checks of one value need to know. */
@@ -79,8 +78,8 @@ static sockbroker_status check_bytes(const struct check *c, const void *slot)
     memcpy(&bytes, slot, sizeof(bytes));
     if (bytes.len >= c->rule->min && bytes.len <= c->rule->max)
         return SOCKBROKER_OK;
-    return sb_wire_refuse(&c->place, c->error, "has %zu bytes; it must have %" PRIu64 "..%" PRIu64, bytes.len,
-                          c->rule->min, c->rule->max);
+    return sb_wire_refuse(&c->place, c->error, "has %zu bytes; it must have %" PRIu64 "..%" PRIu64, bytes.len, c->rule->min,
+                          c->rule->max);
 }
 
 static sockbroker_status check_child(const struct check *c, const void *slot)
@@ -139,7 +138,7 @@ sockbroker_status sb_wire_check(const struct sb_wire_message *table, const Proto
     if (table->is_oneof && (number < 1 || number > table->n_fields))
         return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "%s.body is missing", table->descriptor->short_name);
     for (size_t i = span.first; !status && i < span.end; i++) {
-        struct check c = {{table->descriptor, &table->descriptor->fields[i], 0}, &table->fields[i], error};
+        struct check c = { { table->descriptor, &table->descriptor->fields[i], 0 }, &table->fields[i], error };
 
         status = check_field(&c, message);
     }

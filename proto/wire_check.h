@@ -17,7 +17,6 @@ struct sb_wire_place {
 };
 
 /* "Attach.endpoints[2] " and the rest in printf form. BAD_MESSAGE. */
-sockbroker_status sb_wire_refuse(const struct sb_wire_place *place, struct sockbroker_error *error, const char *format,
-                                 ...);
+sockbroker_status sb_wire_refuse(const struct sb_wire_place *place, struct sockbroker_error *error, const char *format, ...);
 
 #endif

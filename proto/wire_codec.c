@@ -11,8 +11,8 @@ struct packet_scratch {
     _Alignas(SB_ARENA_ALIGN) unsigned char bytes[SB_WIRE_PACKET_SCRATCH];
 };
 
-static sockbroker_status pack(const struct sb_wire_message *table, struct sb_arena *arena, const void *ours,
-                              uint8_t *buf, size_t cap, size_t *len_out)
+static sockbroker_status pack(const struct sb_wire_message *table, struct sb_arena *arena, const void *ours, uint8_t *buf,
+                              size_t cap, size_t *len_out)
 {
     const ProtobufCMessage *message = sb_wire_build(table, ours, arena);
     size_t len;
@@ -35,8 +35,8 @@ static sockbroker_status refuse_unpack(const char *name, size_t len, const struc
     return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "%s of %zu bytes %s", name, len, cause);
 }
 
-static sockbroker_status unpack(const struct sb_wire_message *table, struct sb_arena *arena, const uint8_t *data,
-                                size_t len, void *ours_out, struct sockbroker_error *error)
+static sockbroker_status unpack(const struct sb_wire_message *table, struct sb_arena *arena, const uint8_t *data, size_t len,
+                                void *ours_out, struct sockbroker_error *error)
 {
     const char *name = table->descriptor->short_name;
     const ProtobufCMessage *message;
@@ -67,8 +67,8 @@ sockbroker_status sb_wire_pack_message(const struct sb_wire_message *table, cons
     return pack(table, &arena, ours, buf, cap, len_out);
 }
 
-sockbroker_status sb_wire_unpack_message(const struct sb_wire_message *table, const uint8_t *data, size_t len,
-                                         void *ours_out, struct sockbroker_error *error)
+sockbroker_status sb_wire_unpack_message(const struct sb_wire_message *table, const uint8_t *data, size_t len, void *ours_out,
+                                         struct sockbroker_error *error)
 {
     struct message_scratch scratch;
     struct sb_arena arena;
@@ -87,8 +87,8 @@ sockbroker_status sb_wire_pack_packet(const struct sb_wire_message *table, const
     return pack(table, &arena, ours, buf, cap, len_out);
 }
 
-sockbroker_status sb_wire_unpack_packet(const struct sb_wire_message *table, const uint8_t *data, size_t len,
-                                        void *ours_out, struct sockbroker_error *error)
+sockbroker_status sb_wire_unpack_packet(const struct sb_wire_message *table, const uint8_t *data, size_t len, void *ours_out,
+                                        struct sockbroker_error *error)
 {
     struct packet_scratch scratch;
     struct sb_arena arena;

@@ -12,11 +12,11 @@
 /* Contract: see wire.h. */
 sockbroker_status sb_wire_pack_message(const struct sb_wire_message *table, const void *ours, uint8_t *buf, size_t cap,
                                        size_t *len_out);
-sockbroker_status sb_wire_unpack_message(const struct sb_wire_message *table, const uint8_t *data, size_t len,
-                                         void *ours_out, struct sockbroker_error *error);
+sockbroker_status sb_wire_unpack_message(const struct sb_wire_message *table, const uint8_t *data, size_t len, void *ours_out,
+                                         struct sockbroker_error *error);
 sockbroker_status sb_wire_pack_packet(const struct sb_wire_message *table, const void *ours, uint8_t *buf, size_t cap,
                                       size_t *len_out);
-sockbroker_status sb_wire_unpack_packet(const struct sb_wire_message *table, const uint8_t *data, size_t len,
-                                        void *ours_out, struct sockbroker_error *error);
+sockbroker_status sb_wire_unpack_packet(const struct sb_wire_message *table, const uint8_t *data, size_t len, void *ours_out,
+                                        struct sockbroker_error *error);
 
 #endif

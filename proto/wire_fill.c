@@ -60,16 +60,16 @@ static void fill_count(const struct sb_wire_field *rule, const ProtobufCFieldDes
     sb_wire_store(sb_wire_poke(ours, rule->count_at), rule->count_size, count);
 }
 
-static void fill_field(const struct sb_wire_field *rule, const ProtobufCFieldDescriptor *field,
-                       const ProtobufCMessage *message, void *ours)
+static void fill_field(const struct sb_wire_field *rule, const ProtobufCFieldDescriptor *field, const ProtobufCMessage *message,
+                       void *ours)
 {
     struct sb_wire_values values = sb_wire_values(message, field);
     size_t slot_size = sb_wire_slot_size(field->type);
 
     fill_count(rule, field, &values, ours);
     for (size_t i = 0; i < values.n; i++)
-        fill_value(rule, field->type, sb_wire_peek(values.first, i * slot_size),
-                   sb_wire_poke(ours, rule->at + i * rule->size), ours);
+        fill_value(rule, field->type, sb_wire_peek(values.first, i * slot_size), sb_wire_poke(ours, rule->at + i * rule->size),
+                   ours);
 }
 
 void sb_wire_fill(const struct sb_wire_message *table, const ProtobufCMessage *message, void *ours)

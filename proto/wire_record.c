@@ -17,7 +17,7 @@ static sockbroker_status refuse(struct sockbroker_error *error, const char *sent
 
 static bool is_mapped(const uint8_t *ip)
 {
-    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff}; /* ::ffff:0:0/96, RFC 4291 2.5.5.2 */
+    static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff }; /* ::ffff:0:0/96, RFC 4291 2.5.5.2 */
 
     return memcmp(ip, prefix, sizeof(prefix)) == 0;
 }
@@ -76,12 +76,11 @@ static sockbroker_status check_protocol_info(const Sb__SocketInfo *info, struct 
     uint32_t layout = info->protocol_info_layout;
 
     if (len != 0 && len != SB_PROTOCOL_INFO_MAX)
-        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0,
-                            "SocketInfo.protocol_info has %zu bytes; it must have 0 or %u", len, SB_PROTOCOL_INFO_MAX);
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "SocketInfo.protocol_info has %zu bytes; it must have 0 or %u",
+                            len, SB_PROTOCOL_INFO_MAX);
     if (len == 0 ? layout != 0 : layout != 4 && layout != 8)
-        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0,
-                            "SocketInfo.protocol_info_layout is %u; it must be %s", (unsigned)layout,
-                            len == 0 ? "0 without protocol_info" : "4 or 8 with protocol_info");
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "SocketInfo.protocol_info_layout is %u; it must be %s",
+                            (unsigned)layout, len == 0 ? "0 without protocol_info" : "4 or 8 with protocol_info");
     return SOCKBROKER_OK;
 }
 

@@ -11,7 +11,7 @@ static const struct sb_wire_field failure_fields[] = {
     SB_WIRE_TEXT(struct sb_failure, text),
 };
 
-static const struct sb_wire_message failure_message = {SB_WIRE_MESSAGE(sb__failure__descriptor, failure_fields)};
+static const struct sb_wire_message failure_message = { SB_WIRE_MESSAGE(sb__failure__descriptor, failure_fields) };
 
 static const struct sb_wire_field attached_fields[] = {
     SB_WIRE_ID(struct sb_attached, version),
@@ -22,13 +22,13 @@ static const struct sb_wire_field attached_fields[] = {
     SB_WIRE_NUMBER(struct sb_attached, finish_within_ms, 0, FINISH_WITHIN_MS_MAX),
 };
 
-static const struct sb_wire_message attached_message = {SB_WIRE_MESSAGE(sb__attached__descriptor, attached_fields)};
+static const struct sb_wire_message attached_message = { SB_WIRE_MESSAGE(sb__attached__descriptor, attached_fields) };
 
 static const struct sb_wire_field handoff_fields[] = {
-    {.child = &sb_wire_socket_info},
+    { .child = &sb_wire_socket_info },
 };
 
-static const struct sb_wire_message handoff_message = {SB_WIRE_MESSAGE(sb__handoff__descriptor, handoff_fields)};
+static const struct sb_wire_message handoff_message = { SB_WIRE_MESSAGE(sb__handoff__descriptor, handoff_fields) };
 
 static const struct sb_wire_field told_fields[] = {
     SB_WIRE_ANY(struct sb_told, drain),
@@ -36,19 +36,19 @@ static const struct sb_wire_field told_fields[] = {
     SB_WIRE_CHILDREN(struct sb_told, handoffs, n_handoffs, 0, &handoff_message),
 };
 
-static const struct sb_wire_message told_message = {SB_WIRE_MESSAGE(sb__told__descriptor, told_fields)};
+static const struct sb_wire_message told_message = { SB_WIRE_MESSAGE(sb__told__descriptor, told_fields) };
 
 static const struct sb_wire_field settled_fields[] = {
     SB_WIRE_LIST(struct sb_settled, kept, n_kept, 0, 0),
 };
 
-static const struct sb_wire_message settled_message = {SB_WIRE_MESSAGE(sb__settled__descriptor, settled_fields)};
+static const struct sb_wire_message settled_message = { SB_WIRE_MESSAGE(sb__settled__descriptor, settled_fields) };
 
 static const struct sb_wire_field done_fields[] = {
-    {.size = SB_WIRE_SIZE(struct sb_reply, as.done_count), .max = UINT64_MAX},
+    { .size = SB_WIRE_SIZE(struct sb_reply, as.done_count), .max = UINT64_MAX },
 };
 
-static const struct sb_wire_message done_message = {SB_WIRE_MESSAGE(sb__done__descriptor, done_fields)};
+static const struct sb_wire_message done_message = { SB_WIRE_MESSAGE(sb__done__descriptor, done_fields) };
 
 static const struct sb_wire_field reply_fields[] = {
     SB_WIRE_CHILD(struct sb_reply, as.failure, &failure_message),

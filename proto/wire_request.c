@@ -12,9 +12,8 @@ static sockbroker_status check_distinct(const Sb__Attach *attach, struct sockbro
     for (size_t i = 1; i < attach->n_endpoints; i++) {
         for (size_t j = 0; j < i; j++) {
             if (strcmp(attach->endpoints[i], attach->endpoints[j]) == 0)
-                return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0,
-                                    "Attach.endpoints[%zu] is \"%s\", which is there already", i,
-                                    attach->endpoints[i]);
+                return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "Attach.endpoints[%zu] is \"%s\", which is there already",
+                                    i, attach->endpoints[i]);
         }
     }
     return SOCKBROKER_OK;
@@ -50,25 +49,25 @@ static const struct sb_wire_message attach_message = {
 /* ---- Next, Settle, Detach, Status ---- */
 
 static const struct sb_wire_field key_fields[] = {
-    {.child = &sb_wire_session_key},
+    { .child = &sb_wire_session_key },
 };
 
-static const struct sb_wire_message next_message = {SB_WIRE_MESSAGE(sb__next__descriptor, key_fields)};
-static const struct sb_wire_message detach_message = {SB_WIRE_MESSAGE(sb__detach__descriptor, key_fields)};
+static const struct sb_wire_message next_message = { SB_WIRE_MESSAGE(sb__next__descriptor, key_fields) };
+static const struct sb_wire_message detach_message = { SB_WIRE_MESSAGE(sb__detach__descriptor, key_fields) };
 
 static const struct sb_wire_field settle_fields[] = {
     SB_WIRE_CHILD(struct sb_settle, session, &sb_wire_session_key),
     SB_WIRE_CHILDREN(struct sb_settle, results, n_results, 1, &sb_wire_result),
 };
 
-static const struct sb_wire_message settle_message = {SB_WIRE_MESSAGE(sb__settle__descriptor, settle_fields)};
+static const struct sb_wire_message settle_message = { SB_WIRE_MESSAGE(sb__settle__descriptor, settle_fields) };
 
 static const struct sb_wire_field status_fields[] = {
     SB_WIRE_ANY(struct sb_status_request, first_endpoint),
     SB_WIRE_ANY(struct sb_status_request, first_session),
 };
 
-static const struct sb_wire_message status_message = {SB_WIRE_MESSAGE(sb__status__descriptor, status_fields)};
+static const struct sb_wire_message status_message = { SB_WIRE_MESSAGE(sb__status__descriptor, status_fields) };
 
 /* ---- Drain ---- */
 
@@ -101,12 +100,9 @@ static const struct sb_wire_message drain_message = {
 /* ---- Request ---- */
 
 static const struct sb_wire_field request_fields[] = {
-    SB_WIRE_CHILD(struct sb_request, as.attach, &attach_message),
-    SB_WIRE_CHILD(struct sb_request, as.next, &next_message),
-    SB_WIRE_CHILD(struct sb_request, as.settle, &settle_message),
-    SB_WIRE_CHILD(struct sb_request, as.detach, &detach_message),
-    SB_WIRE_CHILD(struct sb_request, as.status, &status_message),
-    SB_WIRE_CHILD(struct sb_request, as.drain, &drain_message),
+    SB_WIRE_CHILD(struct sb_request, as.attach, &attach_message), SB_WIRE_CHILD(struct sb_request, as.next, &next_message),
+    SB_WIRE_CHILD(struct sb_request, as.settle, &settle_message), SB_WIRE_CHILD(struct sb_request, as.detach, &detach_message),
+    SB_WIRE_CHILD(struct sb_request, as.status, &status_message), SB_WIRE_CHILD(struct sb_request, as.drain, &drain_message),
 };
 
 const struct sb_wire_message sb_wire_request = {

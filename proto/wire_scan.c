@@ -103,8 +103,7 @@ static bool is_32_bits(ProtobufCType type)
     return type == PROTOBUF_C_TYPE_UINT32 || type == PROTOBUF_C_TYPE_ENUM;
 }
 
-static sockbroker_status scan_known(const struct sb_wire_place *place, const struct item *item,
-                                    struct sockbroker_error *error)
+static sockbroker_status scan_known(const struct sb_wire_place *place, const struct item *item, struct sockbroker_error *error)
 {
     const ProtobufCFieldDescriptor *field = place->field;
 
@@ -122,11 +121,11 @@ static sockbroker_status scan_known(const struct sb_wire_place *place, const str
 sockbroker_status sb_wire_scan(const ProtobufCMessageDescriptor *message, const uint8_t *data, size_t len,
                                struct sockbroker_error *error)
 {
-    struct cursor cursor = {data, len > 0 ? data + len : data}; /* an empty message may have no address */
-    struct sb_wire_place place = {message, NULL, SB_WIRE_NO_INDEX};
+    struct cursor cursor = { data, len > 0 ? data + len : data }; /* an empty message may have no address */
+    struct sb_wire_place place = { message, NULL, SB_WIRE_NO_INDEX };
     sockbroker_status status = SOCKBROKER_OK;
     unsigned n_members = 0;
-    struct item item = {0};
+    struct item item = { 0 };
 
     while (!status && cursor.at < cursor.end) {
         if (!take_item(&cursor, &item))

@@ -90,10 +90,9 @@ struct sb_wire_values {
     size_t n;
 };
 
-static inline struct sb_wire_values sb_wire_values(const ProtobufCMessage *message,
-                                                   const ProtobufCFieldDescriptor *field)
+static inline struct sb_wire_values sb_wire_values(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
-    struct sb_wire_values values = {sb_wire_peek(message, field->offset), 1};
+    struct sb_wire_values values = { sb_wire_peek(message, field->offset), 1 };
 
     if (field->label == PROTOBUF_C_LABEL_REPEATED) {
         values.first = sb_wire_load_pointer(values.first);
@@ -110,7 +109,7 @@ struct sb_wire_span {
 
 static inline struct sb_wire_span sb_wire_span(const struct sb_wire_message *table, uint64_t number)
 {
-    struct sb_wire_span span = {0, table->n_fields};
+    struct sb_wire_span span = { 0, table->n_fields };
 
     if (table->is_oneof) {
         span.first = (size_t)number - 1;

@@ -61,18 +61,12 @@ static const struct sb_wire_message session_message = {
 };
 
 static const struct sb_wire_field broker_fields[] = {
-    SB_WIRE_TEXT(struct sb_broker_status, version),
-    SB_WIRE_ANY(struct sb_broker_status, pid),
-    SB_WIRE_ANY(struct sb_broker_status, uptime_ms),
-    SB_WIRE_TEXT(struct sb_broker_status, state),
-    SB_WIRE_ANY(struct sb_broker_status, n_endpoints),
-    SB_WIRE_ANY(struct sb_broker_status, n_sessions),
-    SB_WIRE_ANY(struct sb_broker_status, bad_messages),
-    SB_WIRE_ANY(struct sb_broker_status, busy_refusals),
-    SB_WIRE_ANY(struct sb_broker_status, log_lines_dropped),
-    SB_WIRE_ANY(struct sb_broker_status, descriptors_used),
-    SB_WIRE_ANY(struct sb_broker_status, descriptors_max),
-    SB_WIRE_ANY(struct sb_broker_status, listener_repairs),
+    SB_WIRE_TEXT(struct sb_broker_status, version),          SB_WIRE_ANY(struct sb_broker_status, pid),
+    SB_WIRE_ANY(struct sb_broker_status, uptime_ms),         SB_WIRE_TEXT(struct sb_broker_status, state),
+    SB_WIRE_ANY(struct sb_broker_status, n_endpoints),       SB_WIRE_ANY(struct sb_broker_status, n_sessions),
+    SB_WIRE_ANY(struct sb_broker_status, bad_messages),      SB_WIRE_ANY(struct sb_broker_status, busy_refusals),
+    SB_WIRE_ANY(struct sb_broker_status, log_lines_dropped), SB_WIRE_ANY(struct sb_broker_status, descriptors_used),
+    SB_WIRE_ANY(struct sb_broker_status, descriptors_max),   SB_WIRE_ANY(struct sb_broker_status, listener_repairs),
 };
 
 static const struct sb_wire_message broker_message = {
@@ -87,4 +81,4 @@ static const struct sb_wire_field page_fields[] = {
     SB_WIRE_ANY(struct sb_status_page, next_session),
 };
 
-const struct sb_wire_message sb_wire_status_page = {SB_WIRE_MESSAGE(sb__status_page__descriptor, page_fields)};
+const struct sb_wire_message sb_wire_status_page = { SB_WIRE_MESSAGE(sb__status_page__descriptor, page_fields) };

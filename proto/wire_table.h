@@ -22,7 +22,7 @@ struct sb_wire_field {
     size_t count_size; /* bytes of that count; 0 = there is none, the number is fixed */
     uint64_t min;      /* of a number, or of the length of a text or blob */
     uint64_t max;
-    size_t n_min;      /* of the entries of a list */
+    size_t n_min; /* of the entries of a list */
     size_t n_max;
     bool is_name;
     const struct sb_wire_message *child;
@@ -33,7 +33,7 @@ struct sb_wire_message {
     const struct sb_wire_field *fields;
     size_t n_fields;
     size_t packed_max; /* of a whole message: SB_MESSAGE_MAX or SB_PACKET_MAX */
-    bool is_oneof; /* our struct begins with the number of the one field that is set */
+    bool is_oneof;     /* our struct begins with the number of the one field that is set */
     /* Rules between fields. */
     sockbroker_status (*check)(const void *message, struct sockbroker_error *error);
     /* What a row cannot say. */
@@ -45,37 +45,59 @@ struct sb_wire_message {
 #define SB_WIRE_SIZE(type, member) sizeof(((type *)0)->member)
 #define SB_WIRE_PLACE(type, member) .at = offsetof(type, member), .size = SB_WIRE_SIZE(type, member)
 #define SB_WIRE_LENGTH(type, member) .count_at = offsetof(type, member), .count_size = SB_WIRE_SIZE(type, member)
-#define SB_WIRE_ENTRIES(type, member, least)                                                                           \
-    .at = offsetof(type, member), .size = SB_WIRE_SIZE(type, member[0]), .n_min = (least),                             \
+#define SB_WIRE_ENTRIES(type, member, least)                                                                                   \
+    .at = offsetof(type, member), .size = SB_WIRE_SIZE(type, member[0]), .n_min = (least),                                     \
     .n_max = SB_WIRE_COUNT(((type *)0)->member)
 
-#define SB_WIRE_NUMBER(type, member, lowest, highest)                                                                  \
-    { SB_WIRE_PLACE(type, member), .min = (lowest), .max = (highest) }
+#define SB_WIRE_NUMBER(type, member, lowest, highest)                                                                          \
+    {                                                                                                                          \
+        SB_WIRE_PLACE(type, member), .min = (lowest), .max = (highest)                                                         \
+    }
 #define SB_WIRE_ANY(type, member) SB_WIRE_NUMBER(type, member, 0, UINT64_MAX)
 #define SB_WIRE_ID(type, member) SB_WIRE_NUMBER(type, member, 1, UINT64_MAX)
-#define SB_WIRE_NAME(type, member, shortest)                                                                           \
-    { SB_WIRE_PLACE(type, member), .min = (shortest), .max = SB_WIRE_SIZE(type, member) - 1, .is_name = true }
-#define SB_WIRE_TEXT(type, member) { SB_WIRE_PLACE(type, member), .max = SB_WIRE_SIZE(type, member) - 1 }
-#define SB_WIRE_BYTES(type, member, shortest)                                                                          \
-    { SB_WIRE_PLACE(type, member), .min = (shortest), .max = SB_WIRE_SIZE(type, member) }
-#define SB_WIRE_BLOB(type, member, len)                                                                                \
-    { SB_WIRE_PLACE(type, member), SB_WIRE_LENGTH(type, len), .max = SB_WIRE_SIZE(type, member) }
-#define SB_WIRE_CHILD(type, member, table) { SB_WIRE_PLACE(type, member), .child = (table) }
-#define SB_WIRE_OPTIONAL(type, member, presence, table)                                                                \
-    { SB_WIRE_PLACE(type, member), SB_WIRE_LENGTH(type, presence), .child = (table) }
-#define SB_WIRE_LIST(type, member, count, least, lowest)                                                               \
-    { SB_WIRE_ENTRIES(type, member, least), SB_WIRE_LENGTH(type, count), .min = (lowest), .max = UINT64_MAX }
-#define SB_WIRE_NAMES(type, member, count, least)                                                                      \
-    {                                                                                                                  \
-        SB_WIRE_ENTRIES(type, member, least), SB_WIRE_LENGTH(type, count), .min = 1,                                   \
-            .max = SB_WIRE_SIZE(type, member[0]) - 1, .is_name = true                                                  \
+#define SB_WIRE_NAME(type, member, shortest)                                                                                   \
+    {                                                                                                                          \
+        SB_WIRE_PLACE(type, member), .min = (shortest), .max = SB_WIRE_SIZE(type, member) - 1, .is_name = true                 \
     }
-#define SB_WIRE_CHILDREN(type, member, count, least, table)                                                            \
-    { SB_WIRE_ENTRIES(type, member, least), SB_WIRE_LENGTH(type, count), .child = (table) }
-#define SB_WIRE_ARRAY(type, member)                                                                                    \
-    { SB_WIRE_ENTRIES(type, member, SB_WIRE_COUNT(((type *)0)->member)), .max = UINT64_MAX }
+#define SB_WIRE_TEXT(type, member)                                                                                             \
+    {                                                                                                                          \
+        SB_WIRE_PLACE(type, member), .max = SB_WIRE_SIZE(type, member) - 1                                                     \
+    }
+#define SB_WIRE_BYTES(type, member, shortest)                                                                                  \
+    {                                                                                                                          \
+        SB_WIRE_PLACE(type, member), .min = (shortest), .max = SB_WIRE_SIZE(type, member)                                      \
+    }
+#define SB_WIRE_BLOB(type, member, len)                                                                                        \
+    {                                                                                                                          \
+        SB_WIRE_PLACE(type, member), SB_WIRE_LENGTH(type, len), .max = SB_WIRE_SIZE(type, member)                              \
+    }
+#define SB_WIRE_CHILD(type, member, table)                                                                                     \
+    {                                                                                                                          \
+        SB_WIRE_PLACE(type, member), .child = (table)                                                                          \
+    }
+#define SB_WIRE_OPTIONAL(type, member, presence, table)                                                                        \
+    {                                                                                                                          \
+        SB_WIRE_PLACE(type, member), SB_WIRE_LENGTH(type, presence), .child = (table)                                          \
+    }
+#define SB_WIRE_LIST(type, member, count, least, lowest)                                                                       \
+    {                                                                                                                          \
+        SB_WIRE_ENTRIES(type, member, least), SB_WIRE_LENGTH(type, count), .min = (lowest), .max = UINT64_MAX                  \
+    }
+#define SB_WIRE_NAMES(type, member, count, least)                                                                              \
+    {                                                                                                                          \
+        SB_WIRE_ENTRIES(type, member, least), SB_WIRE_LENGTH(type, count), .min = 1, .max = SB_WIRE_SIZE(type, member[0]) - 1, \
+                                                                           .is_name = true                                     \
+    }
+#define SB_WIRE_CHILDREN(type, member, count, least, table)                                                                    \
+    {                                                                                                                          \
+        SB_WIRE_ENTRIES(type, member, least), SB_WIRE_LENGTH(type, count), .child = (table)                                    \
+    }
+#define SB_WIRE_ARRAY(type, member)                                                                                            \
+    {                                                                                                                          \
+        SB_WIRE_ENTRIES(type, member, SB_WIRE_COUNT(((type *)0)->member)), .max = UINT64_MAX                                   \
+    }
 
-#define SB_WIRE_MESSAGE(pb_descriptor, table)                                                                          \
+#define SB_WIRE_MESSAGE(pb_descriptor, table)                                                                                  \
     .descriptor = &(pb_descriptor), .fields = (table), .n_fields = SB_WIRE_COUNT(table)
 
 /* The whole messages, and what several of them contain. */

@@ -16,17 +16,17 @@
 /* Both ends, non-blocking and close-on-exec; worker_end may be used by several processes. */
 sockbroker_status sb_xfer_open_pair(sockbroker_socket *broker_end_out, sockbroker_socket *worker_end_out);
 
-/* From now on nobody can send a descriptor to this end (SO_PASSRIGHTS). Linux 6.16 and newer; elsewhere nothing changes, and what
- * comes is closed on arrival. */
+/* From now on nobody can send a descriptor to this end (SO_PASSRIGHTS). Linux 6.16 and newer; elsewhere nothing changes, and
+ * what comes is closed on arrival. */
 void sb_xfer_refuse_sockets(sockbroker_socket end);
 
 /* ---- the broker's side ---- */
 
 /* Sends one connection. For MESSAGE the caller then sends the record in a Handoff; on Windows this call completes it.
  * stamp: kept by the caller from one connection to the next of the same endpoint and family.
- * OK; AGAIN (the worker has not read what came before: wait until the pair is writable); BUSY (the system has too many descriptors
- * in flight or too little memory: try a little later, nothing tells when); CLOSED; PERMISSION (a security module); SYSTEM. On any
- * but OK nothing has moved; os_code_out has the system's word. */
+ * OK; AGAIN (the worker has not read what came before: wait until the pair is writable); BUSY (the system has too many
+ * descriptors in flight or too little memory: try a little later, nothing tells when); CLOSED; PERMISSION (a security module);
+ * SYSTEM. On any but OK nothing has moved; os_code_out has the system's word. */
 sockbroker_status sb_xfer_send(sockbroker_socket broker_end, enum sb_carrier carrier, struct sb_record *record,
                                sockbroker_socket sock, struct sb_stamp *stamp, int *os_code_out);
 

@@ -49,7 +49,8 @@ static void put_passenger(struct msghdr *m, union control *control, sockbroker_s
     memcpy(CMSG_DATA(c), &passenger, sizeof(int));
 }
 
-/* ETOOMANYREFS: more descriptors in flight than the user may have (unix(7)); it passes when workers read, and no event tells. */
+/* ETOOMANYREFS: more descriptors in flight than the user may have (unix(7)); it passes when workers read, and no event tells.
+ */
 static sockbroker_status send_status(int os_code)
 {
     return os_code == ETOOMANYREFS || os_code == ENOBUFS || os_code == ENOMEM ? SOCKBROKER_BUSY : sb_oserr_status(os_code);
@@ -102,7 +103,9 @@ sockbroker_status sb_xfer_receive_packet(sockbroker_socket end, uint8_t *buf, si
     union control control;
     struct iovec part = { .iov_base = buf, .iov_len = cap };
     /* Room for one descriptor: of more the kernel closes the rest and says MSG_CTRUNC. CMSG_SPACE would have room for two. */
-    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = CMSG_LEN(sizeof(int)) };
+    struct msghdr m = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = CMSG_LEN(sizeof(int))
+    };
     ssize_t n = receive_message(end, &m);
 
     if (n < 0)

@@ -43,11 +43,19 @@ void base_parse(int argc, char **argv, const struct option *switches, struct bas
     *options_out = (struct base_options){ .n_workers = 4 };
     for (int c; (c = getopt_long(argc, argv, "", all, NULL)) != -1;) {
         switch (c) {
-        case 'w': options_out->n_workers = number(optarg, BASE_MAX_WORKERS); break;
-        case 'p': options_out->port = number(optarg, 65535); break;
-        case 's': options_out->seconds = number(optarg, 3600); break;
-        case 0: break;
-        default: exit(2);
+        case 'w':
+            options_out->n_workers = number(optarg, BASE_MAX_WORKERS);
+            break;
+        case 'p':
+            options_out->port = number(optarg, 65535);
+            break;
+        case 's':
+            options_out->seconds = number(optarg, 3600);
+            break;
+        case 0:
+            break;
+        default:
+            exit(2);
         }
     }
     if (options_out->n_workers == 0)
@@ -106,6 +114,6 @@ void base_answer(int conn, int index)
 {
     unsigned char byte = (unsigned char)index;
 
-    send(conn, &byte, 1, MSG_NOSIGNAL);        /* a client that left is no concern of the benchmark */
+    send(conn, &byte, 1, MSG_NOSIGNAL); /* a client that left is no concern of the benchmark */
     close(conn);
 }

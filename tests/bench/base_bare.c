@@ -32,7 +32,7 @@ struct broker {
     int pairs[BASE_MAX_WORKERS];
     int next;
     int epoll;
-    int leased[MAX_LEASES];        /* descriptors lent to workers, by lease id */
+    int leased[MAX_LEASES]; /* descriptors lent to workers, by lease id */
     int free_ids[MAX_LEASES];
     int n_free;
 };
@@ -89,7 +89,7 @@ static void start_workers(struct broker *b, pid_t *workers)
         base_check(workers[i] < 0, "fork");
         if (workers[i] == 0) {
             for (int k = 0; k < i; k++)
-                close(b->pairs[k]);        /* else a sibling keeps the broker's end open */
+                close(b->pairs[k]); /* else a sibling keeps the broker's end open */
             close(ends[0]);
             close(b->listener);
             work(ends[1], i);
@@ -113,7 +113,7 @@ static void broker_blocking(struct broker *b)
         int conn = accept4(b->listener, NULL, NULL, SOCK_CLOEXEC);
 
         if (conn < 0)
-            continue;        /* the client left the queue */
+            continue; /* the client left the queue */
         pass_send(next_pair(b), conn, 0);
         close(conn);
     }

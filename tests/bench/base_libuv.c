@@ -74,8 +74,7 @@ static void on_connection(uv_stream_t *listener, int status)
         return;
     }
     next_child = (next_child + 1) % n_children;
-    check(uv_write2(&h->write, (uv_stream_t *)&to->pipe, &byte, 1, (uv_stream_t *)&h->conn, on_handed_over),
-          "uv_write2");
+    check(uv_write2(&h->write, (uv_stream_t *)&to->pipe, &byte, 1, (uv_stream_t *)&h->conn, on_handed_over), "uv_write2");
 }
 
 static void on_child_exit(uv_process_t *process, int64_t code, int signo)
@@ -94,11 +93,13 @@ static void start_child(uv_loop_t *loop, int index)
         { .flags = UV_IGNORE },
         { .flags = UV_IGNORE },
         { .flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO },
-        { .flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE,
-          .data.stream = (uv_stream_t *)&children[index].pipe },
+        { .flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&children[index].pipe },
     };
     uv_process_options_t options = {
-        .file = "/proc/self/exe", .args = args, .stdio = stdio, .stdio_count = CHILD_PIPE_FD + 1,
+        .file = "/proc/self/exe",
+        .args = args,
+        .stdio = stdio,
+        .stdio_count = CHILD_PIPE_FD + 1,
         .exit_cb = on_child_exit,
     };
 
@@ -160,7 +161,7 @@ static void on_packet(uv_stream_t *pipe, ssize_t n, const uv_buf_t *buf)
 {
     (void)buf;
     if (n < 0)
-        exit(0);        /* the parent is gone */
+        exit(0); /* the parent is gone */
     while (uv_pipe_pending_count((uv_pipe_t *)pipe) > 0)
         answer();
 }

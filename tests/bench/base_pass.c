@@ -17,7 +17,10 @@ void pass_send(int pair, int conn, uint64_t lease)
     struct iovec iov = { .iov_base = &packet, .iov_len = sizeof packet };
     union control control = { 0 };
     struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes,
+        .msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof control.bytes,
     };
     struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
 
@@ -34,7 +37,10 @@ int pass_receive(int pair, int flags, uint64_t *lease_out)
     struct iovec iov = { .iov_base = &packet, .iov_len = sizeof packet };
     union control control;
     struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes,
+        .msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof control.bytes,
     };
     ssize_t n = recvmsg(pair, &msg, flags | MSG_CMSG_CLOEXEC);
     struct cmsghdr *head;

@@ -47,7 +47,7 @@ static pid_t start_worker(int listener, int index)
     base_check(worker < 0, "fork");
     if (worker > 0)
         return worker;
-    prctl(PR_SET_PDEATHSIG, SIGTERM);        /* nothing else tells it that the parent is gone */
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* nothing else tells it that the parent is gone */
     if (getppid() != parent)
         _exit(0);
     if (use_epoll)
@@ -72,5 +72,5 @@ int main(int argc, char **argv)
     base_ready(listener, workers, options.n_workers);
     while (wait(NULL) > 0)
         ;
-    return 1;        /* no worker left */
+    return 1; /* no worker left */
 }

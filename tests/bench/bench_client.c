@@ -10,10 +10,9 @@
 
 #include "client_load.h"
 
-static const char usage[] =
-    "usage: bench_client --port P [--address A]... [--connections N] [--concurrency C]\n"
-    "                    [--workers N] [--timeout-ms T] [--max-seconds S]\n"
-    "Addresses are numbers and are taken in turn; without one: 127.0.0.1 and ::1.\n";
+static const char usage[] = "usage: bench_client --port P [--address A]... [--connections N] [--concurrency C]\n"
+                            "                    [--workers N] [--timeout-ms T] [--max-seconds S]\n"
+                            "Addresses are numbers and are taken in turn; without one: 127.0.0.1 and ::1.\n";
 
 static _Noreturn void refuse(const char *what, const char *value)
 {
@@ -81,18 +80,31 @@ static void parse(int argc, char **argv, struct load *load)
 
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
-        case 'p': port = (int)number(optarg, 1, 65535); break;
-        case 'n': load->n_connections = (size_t)number(optarg, 1, 10000000); break;
-        case 'c': load->concurrency = (int)number(optarg, 1, MAX_CONCURRENCY); break;
-        case 'w': load->n_workers = (int)number(optarg, 1, 256); break;
-        case 't': load->timeout_ms = (int)number(optarg, 1, 60000); break;
-        case 's': load->max_seconds = (int)number(optarg, 1, 3600); break;
+        case 'p':
+            port = (int)number(optarg, 1, 65535);
+            break;
+        case 'n':
+            load->n_connections = (size_t)number(optarg, 1, 10000000);
+            break;
+        case 'c':
+            load->concurrency = (int)number(optarg, 1, MAX_CONCURRENCY);
+            break;
+        case 'w':
+            load->n_workers = (int)number(optarg, 1, 256);
+            break;
+        case 't':
+            load->timeout_ms = (int)number(optarg, 1, 60000);
+            break;
+        case 's':
+            load->max_seconds = (int)number(optarg, 1, 3600);
+            break;
         case 'a':
             if (n_addresses == MAX_TARGETS)
                 refuse("too many addresses", optarg);
             addresses[n_addresses++] = optarg;
             break;
-        default: refuse("unknown option", argv[optind - 1]);
+        default:
+            refuse("unknown option", argv[optind - 1]);
         }
     }
     if (!port || optind != argc)
@@ -103,8 +115,7 @@ static void parse(int argc, char **argv, struct load *load)
 
 int main(int argc, char **argv)
 {
-    struct load load = { .n_connections = 10000, .concurrency = 1, .n_workers = 4, .timeout_ms = 2000,
-                         .max_seconds = 60 };
+    struct load load = { .n_connections = 10000, .concurrency = 1, .n_workers = 4, .timeout_ms = 2000, .max_seconds = 60 };
     struct tally tally;
     int all_served;
 

@@ -9,9 +9,8 @@
 #define SETTLE_MS 5
 #define SETTLE_TRIES 40
 
-static const char usage[] =
-    "usage: bench_run [--bin DIR] [--source DIR] [--rounds R] [--connections N] [--workers N]\n"
-    "                 [--concurrency C[,C]...] [--only NAME[,NAME]...] [--json FILE]\n";
+static const char usage[] = "usage: bench_run [--bin DIR] [--source DIR] [--rounds R] [--connections N] [--workers N]\n"
+                            "                 [--concurrency C[,C]...] [--only NAME[,NAME]...] [--json FILE]\n";
 
 static struct results results;
 
@@ -44,24 +43,45 @@ static void parse_concurrencies(char *list, struct settings *settings)
 static void parse(int argc, char **argv, struct settings *settings)
 {
     static const struct option options[] = {
-        { "bin", required_argument, NULL, 'b' },         { "source", required_argument, NULL, 's' },
-        { "rounds", required_argument, NULL, 'r' },      { "connections", required_argument, NULL, 'n' },
-        { "workers", required_argument, NULL, 'w' },     { "concurrency", required_argument, NULL, 'c' },
-        { "only", required_argument, NULL, 'o' },        { "json", required_argument, NULL, 'j' },
+        { "bin", required_argument, NULL, 'b' },
+        { "source", required_argument, NULL, 's' },
+        { "rounds", required_argument, NULL, 'r' },
+        { "connections", required_argument, NULL, 'n' },
+        { "workers", required_argument, NULL, 'w' },
+        { "concurrency", required_argument, NULL, 'c' },
+        { "only", required_argument, NULL, 'o' },
+        { "json", required_argument, NULL, 'j' },
         { 0 },
     };
 
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
-        case 'b': settings->bin_dir = optarg; break;
-        case 's': settings->source_dir = optarg; break;
-        case 'r': settings->n_rounds = number(optarg, 1, MAX_ROUNDS); break;
-        case 'n': settings->n_connections = number(optarg, 1, 1000000); break;
-        case 'w': settings->n_workers = number(optarg, 1, MAX_WORKERS); break;
-        case 'c': parse_concurrencies(optarg, settings); break;
-        case 'o': settings->only = optarg; break;
-        case 'j': settings->json_path = optarg; break;
-        default: refuse("unknown option", argv[optind - 1]);
+        case 'b':
+            settings->bin_dir = optarg;
+            break;
+        case 's':
+            settings->source_dir = optarg;
+            break;
+        case 'r':
+            settings->n_rounds = number(optarg, 1, MAX_ROUNDS);
+            break;
+        case 'n':
+            settings->n_connections = number(optarg, 1, 1000000);
+            break;
+        case 'w':
+            settings->n_workers = number(optarg, 1, MAX_WORKERS);
+            break;
+        case 'c':
+            parse_concurrencies(optarg, settings);
+            break;
+        case 'o':
+            settings->only = optarg;
+            break;
+        case 'j':
+            settings->json_path = optarg;
+            break;
+        default:
+            refuse("unknown option", argv[optind - 1]);
         }
     }
     if (optind != argc)
@@ -126,8 +146,8 @@ static void run_round(const struct settings *settings, int round)
         for (size_t c = 0; c < n_candidates && !interrupted(); c++) {
             if (results.skipped[c])
                 continue;
-            results.valid[c][level][round] = measure(settings, &candidates[c], settings->concurrencies[level],
-                                                     &results.samples[c][level][round]);
+            results.valid[c][level][round] =
+                measure(settings, &candidates[c], settings->concurrencies[level], &results.samples[c][level][round]);
             if (!results.valid[c][level][round] && !interrupted())
                 results.skipped[c] = "did not come up";
         }
@@ -137,8 +157,13 @@ static void run_round(const struct settings *settings, int round)
 int main(int argc, char **argv)
 {
     struct settings settings = {
-        .bin_dir = "build/bin", .source_dir = "tests/bench", .concurrencies = { 1, 64 }, .n_concurrencies = 2,
-        .n_rounds = 5, .n_connections = 10000, .n_workers = 4,
+        .bin_dir = "build/bin",
+        .source_dir = "tests/bench",
+        .concurrencies = { 1, 64 },
+        .n_concurrencies = 2,
+        .n_rounds = 5,
+        .n_connections = 10000,
+        .n_workers = 4,
     };
     bool failed = false;
 

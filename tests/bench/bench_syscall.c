@@ -20,16 +20,27 @@
 
 static struct {
     int pair[2];
-    int timed[2];            /* with SO_RCVTIMEO at the receiving end */
-    int idle[2];             /* nothing to read */
-    int conn;                /* a connected TCP socket */
+    int timed[2]; /* with SO_RCVTIMEO at the receiving end */
+    int idle[2];  /* nothing to read */
+    int conn;     /* a connected TCP socket */
     int epoll;
     volatile int sink;
 } s;
 
-static void nothing(void) { s.sink++; }
-static void getpid_call(void) { s.sink = (int)syscall(SYS_getpid); }
-static void clock_call(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); s.sink = (int)t.tv_nsec; }
+static void nothing(void)
+{
+    s.sink++;
+}
+static void getpid_call(void)
+{
+    s.sink = (int)syscall(SYS_getpid);
+}
+static void clock_call(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    s.sink = (int)t.tv_nsec;
+}
 
 static void poll_call(void)
 {
@@ -45,7 +56,11 @@ static void poll_two(void)
     poll(p, 2, 0);
 }
 
-static void epoll_call(void) { struct epoll_event e; epoll_wait(s.epoll, &e, 1, 0); }
+static void epoll_call(void)
+{
+    struct epoll_event e;
+    epoll_wait(s.epoll, &e, 1, 0);
+}
 
 static void epoll_ctl_pair(void)
 {
@@ -55,7 +70,11 @@ static void epoll_ctl_pair(void)
     epoll_ctl(s.epoll, EPOLL_CTL_DEL, s.conn, &e);
 }
 
-static void empty_recv(void) { char b[16]; recv(s.idle[0], b, sizeof b, MSG_DONTWAIT); }
+static void empty_recv(void)
+{
+    char b[16];
+    recv(s.idle[0], b, sizeof b, MSG_DONTWAIT);
+}
 
 static void name_call(int (*call)(int, struct sockaddr *, socklen_t *))
 {
@@ -65,8 +84,14 @@ static void name_call(int (*call)(int, struct sockaddr *, socklen_t *))
     call(s.conn, (struct sockaddr *)&at, &at_len);
 }
 
-static void getsockname_call(void) { name_call(getsockname); }
-static void getpeername_call(void) { name_call(getpeername); }
+static void getsockname_call(void)
+{
+    name_call(getsockname);
+}
+static void getpeername_call(void)
+{
+    name_call(getpeername);
+}
 
 static void sockopt_call(void)
 {
@@ -75,8 +100,14 @@ static void sockopt_call(void)
     setsockopt(s.conn, IPPROTO_TCP, 1 /* TCP_NODELAY */, &on, sizeof on);
 }
 
-static void fcntl_call(void) { s.sink = fcntl(s.conn, F_GETFL); }
-static void dup_close(void) { close(fcntl(s.conn, F_DUPFD_CLOEXEC, 3)); }
+static void fcntl_call(void)
+{
+    s.sink = fcntl(s.conn, F_GETFL);
+}
+static void dup_close(void)
+{
+    close(fcntl(s.conn, F_DUPFD_CLOEXEC, 3));
+}
 
 static void ack_round(void)
 {
@@ -102,8 +133,14 @@ static void pass_round_on(const int pair[2])
     close(pass_receive(pair[1], 0, &lease));
 }
 
-static void pass_round(void) { pass_round_on(s.pair); }
-static void pass_timed(void) { pass_round_on(s.timed); }
+static void pass_round(void)
+{
+    pass_round_on(s.pair);
+}
+static void pass_timed(void)
+{
+    pass_round_on(s.timed);
+}
 
 static void pass_polled(void)
 {
@@ -186,7 +223,7 @@ static int connected_socket(void)
     base_check(getsockname(listener, (struct sockaddr *)&at, &at_len), "getsockname");
     at.sin6_addr = in6addr_loopback;
     base_check(connect(conn, (struct sockaddr *)&at, at_len), "connect");
-    return conn;        /* the other end stays in the listener's queue */
+    return conn; /* the other end stays in the listener's queue */
 }
 
 int main(void)

@@ -18,7 +18,7 @@
 #define ROUNDS 100
 
 static int epoll = -1;
-static int other_fd;        /* what a library also has to watch: its wake-up descriptor */
+static int other_fd; /* what a library also has to watch: its wake-up descriptor */
 
 static int take_blocking(int pair, uint64_t *lease_out)
 {

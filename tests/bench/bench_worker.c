@@ -9,8 +9,7 @@
 
 #include "sockbroker/sockbroker.h"
 
-static const char usage[] =
-    "usage: bench_worker [--dir DIR] --endpoint NAME[,NAME]... [--name NAME] [--index I]\n";
+static const char usage[] = "usage: bench_worker [--dir DIR] --endpoint NAME[,NAME]... [--name NAME] [--index I]\n";
 
 static void leave(int signo)
 {
@@ -30,11 +29,21 @@ static void parse(int argc, char **argv, struct sockbroker_worker_options *optio
 
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (c) {
-        case 'd': options->dir = optarg; break;
-        case 'e': options->endpoints = optarg; break;
-        case 'n': options->name = optarg; break;
-        case 'i': *index_out = (unsigned char)atoi(optarg); break;
-        default: fputs(usage, stderr); exit(2);
+        case 'd':
+            options->dir = optarg;
+            break;
+        case 'e':
+            options->endpoints = optarg;
+            break;
+        case 'n':
+            options->name = optarg;
+            break;
+        case 'i':
+            *index_out = (unsigned char)atoi(optarg);
+            break;
+        default:
+            fputs(usage, stderr);
+            exit(2);
         }
     }
 }

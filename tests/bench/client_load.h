@@ -16,13 +16,13 @@ struct target {
 };
 
 struct load {
-    struct target targets[MAX_TARGETS];     /* taken in turn, one for each connection */
+    struct target targets[MAX_TARGETS]; /* taken in turn, one for each connection */
     size_t n_targets;
     size_t n_connections;
     int concurrency;
     int n_workers;
-    int timeout_ms;         /* for each connection */
-    int max_seconds;        /* for all: no connection is started after it */
+    int timeout_ms;  /* for each connection */
+    int max_seconds; /* for all: no connection is started after it */
 };
 
 /* One connection after the other, blocking: the latency of the path itself. */

@@ -9,7 +9,7 @@
 #define EXPIRY_CHECK_MS 100
 
 struct slot {
-    int sock;                /* -1 when free */
+    int sock; /* -1 when free */
     uint64_t start_ns;
 };
 
@@ -32,9 +32,8 @@ static void start(struct many *m, struct slot *slot)
         int sock = socket(to->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
         slot->start_ns = now_ns();
-        if (sock >= 0 && (connect(sock, (const struct sockaddr *)&to->addr, to->addr_len) == 0
-                          || errno == EINPROGRESS)
-            && epoll_ctl(m->epoll, EPOLL_CTL_ADD, sock, &want) == 0) {
+        if (sock >= 0 && (connect(sock, (const struct sockaddr *)&to->addr, to->addr_len) == 0 || errno == EINPROGRESS) &&
+            epoll_ctl(m->epoll, EPOLL_CTL_ADD, sock, &want) == 0) {
             slot->sock = sock;
         } else {
             tally_failed(m->tally, errno);
@@ -46,7 +45,7 @@ static void start(struct many *m, struct slot *slot)
 
 static void end(struct many *m, struct slot *slot)
 {
-    reset_close(slot->sock);        /* the only descriptor, so epoll forgets it too */
+    reset_close(slot->sock); /* the only descriptor, so epoll forgets it too */
     slot->sock = -1;
     m->n_ended++;
     start(m, slot);

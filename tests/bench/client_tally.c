@@ -108,23 +108,20 @@ static double own_cpu_us(void)
 
 void tally_print(struct tally *t, int n_workers)
 {
-    double cpu_us = own_cpu_us();         /* before the sort, which is no part of the load */
+    double cpu_us = own_cpu_us(); /* before the sort, which is no part of the load */
     double seconds = (double)(t->stopped_ns - t->started_ns) / 1e9;
     size_t served = t->n_by_outcome[SERVED];
     size_t started = 0;
 
     qsort(t->latency_ns, served, sizeof *t->latency_ns, by_value);
-    printf("connections=%zu served=%zu seconds=%.6f rate=%.1f p50_us=%.1f p99_us=%.1f max_us=%.1f",
-           t->n_connections, served, seconds, (double)served / seconds, percentile_us(t, 0.50),
-           percentile_us(t, 0.99), percentile_us(t, 1.0));
-    printf(" refused=%zu reset=%zu empty=%zu wrong=%zu timeout=%zu other=%zu",
-           t->n_by_outcome[REFUSED], t->n_by_outcome[RESET], t->n_by_outcome[EMPTY],
-           t->n_by_outcome[WRONG], t->n_by_outcome[TIMED_OUT], t->n_by_outcome[OTHER]);
+    printf("connections=%zu served=%zu seconds=%.6f rate=%.1f p50_us=%.1f p99_us=%.1f max_us=%.1f", t->n_connections, served,
+           seconds, (double)served / seconds, percentile_us(t, 0.50), percentile_us(t, 0.99), percentile_us(t, 1.0));
+    printf(" refused=%zu reset=%zu empty=%zu wrong=%zu timeout=%zu other=%zu", t->n_by_outcome[REFUSED], t->n_by_outcome[RESET],
+           t->n_by_outcome[EMPTY], t->n_by_outcome[WRONG], t->n_by_outcome[TIMED_OUT], t->n_by_outcome[OTHER]);
     for (int i = 0; i < N_OUTCOMES; i++)
         started += t->n_by_outcome[i];
     printf(" unstarted=%zu", t->n_connections - started);
-    printf(" client_cpu_us=%.2f max_over_mean=%.4f by_worker=", cpu_us / (double)t->n_connections,
-           max_over_mean(t, n_workers));
+    printf(" client_cpu_us=%.2f max_over_mean=%.4f by_worker=", cpu_us / (double)t->n_connections, max_over_mean(t, n_workers));
     for (int i = 0; i < n_workers; i++)
         printf("%s%zu", i ? "," : "", t->n_by_worker[i]);
     printf("\n");

@@ -7,10 +7,10 @@
 
 enum outcome {
     SERVED,
-    REFUSED,     /* ECONNREFUSED */
-    RESET,       /* ECONNRESET before the byte */
-    EMPTY,       /* closed without a byte */
-    WRONG,       /* a byte that is no worker's index */
+    REFUSED, /* ECONNREFUSED */
+    RESET,   /* ECONNRESET before the byte */
+    EMPTY,   /* closed without a byte */
+    WRONG,   /* a byte that is no worker's index */
     TIMED_OUT,
     OTHER,
     N_OUTCOMES
@@ -20,7 +20,7 @@ struct tally {
     size_t n_connections;
     size_t n_by_outcome[N_OUTCOMES];
     size_t n_by_worker[256];
-    uint64_t *latency_ns;        /* one for each served connection, in order of arrival */
+    uint64_t *latency_ns; /* one for each served connection, in order of arrival */
     uint64_t started_ns;
     uint64_t stopped_ns;
 };

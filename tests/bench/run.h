@@ -15,10 +15,10 @@
 #define MAX_PATH 512
 
 struct settings {
-    const char *bin_dir;        /* where the executables are */
-    const char *source_dir;     /* where base_node.js is */
-    const char *json_path;      /* NULL: none */
-    const char *only;           /* names joined by ","; NULL: all */
+    const char *bin_dir;    /* where the executables are */
+    const char *source_dir; /* where base_node.js is */
+    const char *json_path;  /* NULL: none */
+    const char *only;       /* names joined by ","; NULL: all */
     int concurrencies[MAX_CONCURRENCIES];
     int n_concurrencies;
     int n_rounds;
@@ -31,9 +31,9 @@ enum candidate_kind { BASELINE, NODE, SOCKBROKER };
 struct candidate {
     const char *name;
     enum candidate_kind kind;
-    const char *program;        /* in bin_dir; node's is looked up in PATH */
-    const char *extra;          /* one switch, or the endpoint's extra keys; NULL: none */
-    bool even;                  /* must serve with every worker before it is measured */
+    const char *program; /* in bin_dir; node's is looked up in PATH */
+    const char *extra;   /* one switch, or the endpoint's extra keys; NULL: none */
+    bool even;           /* must serve with every worker before it is measured */
     const char *about;
 };
 
@@ -47,15 +47,15 @@ struct service {
     pid_t workers[MAX_WORKERS];
     int n_workers;
     int port;
-    char dir[64];               /* sockbroker's runtime directory and everybody's log; "" = none */
+    char dir[64]; /* sockbroker's runtime directory and everybody's log; "" = none */
 };
 
 /* One measured load. */
 struct sample {
     double rate, p50_us, p99_us, max_us;
-    double client_us, broker_us, workers_us;        /* CPU for each connection */
+    double client_us, broker_us, workers_us; /* CPU for each connection */
     double max_over_mean;
-    double failed;                                  /* connections without their byte */
+    double failed; /* connections without their byte */
 };
 
 /* What is missing to run the candidate; NULL when nothing is. */
@@ -69,8 +69,8 @@ bool service_start(const struct settings *settings, const struct candidate *cand
 void service_stop(struct service *service);
 
 /* Runs the client once and fills in everything but the CPU time of the service. */
-bool client_run(const struct settings *settings, int port, int n_connections, int concurrency,
-                struct sample *sample_out, double by_worker_out[MAX_WORKERS]);
+bool client_run(const struct settings *settings, int port, int n_connections, int concurrency, struct sample *sample_out,
+                double by_worker_out[MAX_WORKERS]);
 
 /* Set by SIGINT, SIGTERM and SIGHUP; every wait ends soon after. */
 bool interrupted(void);
@@ -103,7 +103,7 @@ struct results {
     const struct settings *settings;
     struct sample samples[MAX_CANDIDATES][MAX_CONCURRENCIES][MAX_ROUNDS];
     bool valid[MAX_CANDIDATES][MAX_CONCURRENCIES][MAX_ROUNDS];
-    const char *skipped[MAX_CANDIDATES];        /* why; NULL = it ran */
+    const char *skipped[MAX_CANDIDATES]; /* why; NULL = it ran */
 };
 
 void report_machine(FILE *to, const struct settings *settings);

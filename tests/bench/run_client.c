@@ -43,15 +43,15 @@ static void parse_line(const char *line, struct sample *sample_out)
     };
 }
 
-bool client_run(const struct settings *settings, int port, int n_connections, int concurrency,
-                struct sample *sample_out, double by_worker_out[MAX_WORKERS])
+bool client_run(const struct settings *settings, int port, int n_connections, int concurrency, struct sample *sample_out,
+                double by_worker_out[MAX_WORKERS])
 {
     char program[MAX_PATH];
     char numbers[4][12];
     char line[1024];
     char *argv[] = {
-        program, "--max-seconds", CLIENT_SECONDS, "--port", numbers[0], "--connections", numbers[1],
-        "--concurrency", numbers[2], "--workers", numbers[3], NULL,
+        program,    "--max-seconds", CLIENT_SECONDS, "--port",    numbers[0], "--connections",
+        numbers[1], "--concurrency", numbers[2],     "--workers", numbers[3], NULL,
     };
     int from;
     pid_t pid;

@@ -38,7 +38,7 @@ static _Noreturn void become(char *const argv[], int out, int log, pid_t parent)
 {
     int nothing = open("/dev/null", O_RDONLY);
 
-    setpgid(0, 0);        /* Ctrl-C reaches the driver only, which then stops everything in order */
+    setpgid(0, 0); /* Ctrl-C reaches the driver only, which then stops everything in order */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1);

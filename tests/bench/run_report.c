@@ -87,8 +87,7 @@ static double p50_of(const struct sample *s)
 }
 
 /* Pair by pair within a round, so that what slowed the whole round down cancels out. */
-static struct spread ratio_to_bare(const struct results *r, size_t candidate, int level,
-                                   double (*value)(const struct sample *))
+static struct spread ratio_to_bare(const struct results *r, size_t candidate, int level, double (*value)(const struct sample *))
 {
     double ratios[MAX_ROUNDS];
     size_t n = 0;
@@ -131,8 +130,8 @@ void report_machine(FILE *to, const struct settings *settings)
     uname(&u);
     processor_name(processor);
     load_average(load);
-    fprintf(to, "%ld cores, %s, %s %s %s, load average %s\n", sysconf(_SC_NPROCESSORS_ONLN), processor, u.sysname,
-            u.release, u.machine, load);
+    fprintf(to, "%ld cores, %s, %s %s %s, load average %s\n", sysconf(_SC_NPROCESSORS_ONLN), processor, u.sysname, u.release,
+            u.machine, load);
     fprintf(to, "%d rounds, %d connections each, %d workers, 127.0.0.1 and ::1 in turn on one dual-stack socket\n",
             settings->n_rounds, settings->n_connections, settings->n_workers);
 }
@@ -156,10 +155,10 @@ void report_table(const struct results *r)
 {
     for (int level = 0; level < r->settings->n_concurrencies; level++) {
         printf("\nconcurrency %d\n", r->settings->concurrencies[level]);
-        printf("%-19s %8s %8s %8s   CPU us per connection %6s %6s   %-18s   %s\n", "", "conns/s", "p50 us", "p99 us",
-               "max/", "", "CPU broker+workers", "conns/s");
-        printf("%-19s %8s %8s %8s %7s %7s %7s %6s %6s   %-18s   %s\n", "", "", "", "", "broker", "workers", "client",
-               "mean", "failed", "to bare (min..max)", "to bare (min..max)");
+        printf("%-19s %8s %8s %8s   CPU us per connection %6s %6s   %-18s   %s\n", "", "conns/s", "p50 us", "p99 us", "max/",
+               "", "CPU broker+workers", "conns/s");
+        printf("%-19s %8s %8s %8s %7s %7s %7s %6s %6s   %-18s   %s\n", "", "", "", "", "broker", "workers", "client", "mean",
+               "failed", "to bare (min..max)", "to bare (min..max)");
         for (size_t c = 0; c < n_candidates; c++)
             table_row(r, c, level);
     }
@@ -210,10 +209,10 @@ static void json_machine(FILE *to, const struct settings *settings)
 
     uname(&u);
     processor_name(processor);
-    fprintf(to, "  \"machine\": {\"cores\": %ld, \"processor\": \"%s\", \"kernel\": \"%s\"},\n",
-            sysconf(_SC_NPROCESSORS_ONLN), processor, u.release);
-    fprintf(to, "  \"rounds\": %d, \"connections\": %d, \"workers\": %d,\n", settings->n_rounds,
-            settings->n_connections, settings->n_workers);
+    fprintf(to, "  \"machine\": {\"cores\": %ld, \"processor\": \"%s\", \"kernel\": \"%s\"},\n", sysconf(_SC_NPROCESSORS_ONLN),
+            processor, u.release);
+    fprintf(to, "  \"rounds\": %d, \"connections\": %d, \"workers\": %d,\n", settings->n_rounds, settings->n_connections,
+            settings->n_workers);
 }
 
 bool report_json(const struct results *r)

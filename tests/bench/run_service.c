@@ -71,8 +71,7 @@ static int free_port(void)
     socklen_t at_len = sizeof at;
     int sock = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (sock < 0 || bind(sock, (struct sockaddr *)&at, sizeof at)
-        || getsockname(sock, (struct sockaddr *)&at, &at_len)) {
+    if (sock < 0 || bind(sock, (struct sockaddr *)&at, sizeof at) || getsockname(sock, (struct sockaddr *)&at, &at_len)) {
         perror("free port");
         exit(1);
     }
@@ -201,7 +200,7 @@ void service_stop(struct service *s)
         kill(s->broker, SIGTERM);
         process_wait(s->broker, STOP_MS);
     }
-    process_end_all();        /* the workers: by now they are our children, so their ids are still theirs */
+    process_end_all(); /* the workers: by now they are our children, so their ids are still theirs */
     if (s->dir[0])
         remove_dir(s->dir);
     *s = (struct service){ 0 };

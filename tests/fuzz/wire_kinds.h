@@ -24,15 +24,15 @@ struct wire_kind {
     sockbroker_status (*unpack)(const uint8_t *data, size_t len, void *ours_out, struct sockbroker_error *error_out);
 };
 
-#define WIRE_KIND_FUNCTIONS(kind)                                                                                      \
-    static sockbroker_status pack_##kind(const void *ours, uint8_t *buf, size_t cap, size_t *len_out)                  \
-    {                                                                                                                  \
-        return sb_wire_pack_##kind(ours, buf, cap, len_out);                                                           \
-    }                                                                                                                  \
-    static sockbroker_status unpack_##kind(const uint8_t *data, size_t len, void *ours_out,                            \
-                                           struct sockbroker_error *error_out)                                         \
-    {                                                                                                                  \
-        return sb_wire_unpack_##kind(data, len, ours_out, error_out);                                                  \
+#define WIRE_KIND_FUNCTIONS(kind)                                                                                              \
+    static sockbroker_status pack_##kind(const void *ours, uint8_t *buf, size_t cap, size_t *len_out)                          \
+    {                                                                                                                          \
+        return sb_wire_pack_##kind(ours, buf, cap, len_out);                                                                   \
+    }                                                                                                                          \
+    static sockbroker_status unpack_##kind(const uint8_t *data, size_t len, void *ours_out,                                    \
+                                           struct sockbroker_error *error_out)                                                 \
+    {                                                                                                                          \
+        return sb_wire_unpack_##kind(data, len, ours_out, error_out);                                                          \
     }
 
 WIRE_KIND_FUNCTIONS(request)
@@ -44,11 +44,13 @@ WIRE_KIND_FUNCTIONS(report)
 
 enum { REQUEST, REPLY, HELLO, WELCOME, DELIVERY, REPORT, N_WIRE_KINDS };
 
-#define WIRE_KIND(kind) {#kind, &sb_wire_##kind, pack_##kind, unpack_##kind}
+#define WIRE_KIND(kind)                                                                                                        \
+    {                                                                                                                          \
+#kind, &sb_wire_##kind, pack_##kind, unpack_##kind                                                                     \
+    }
 
 static const struct wire_kind wire_kinds[N_WIRE_KINDS] = {
-    WIRE_KIND(request), WIRE_KIND(reply),    WIRE_KIND(hello),
-    WIRE_KIND(welcome), WIRE_KIND(delivery), WIRE_KIND(report),
+    WIRE_KIND(request), WIRE_KIND(reply), WIRE_KIND(hello), WIRE_KIND(welcome), WIRE_KIND(delivery), WIRE_KIND(report),
 };
 
 enum wire_verdict {

@@ -349,7 +349,8 @@ static void wait_unacked(struct kit_broker *b, uint64_t n)
     kit_broker_wait_status(b, has_unacked, &n, "that many connections on their way to the first worker");
 }
 
-/* One stopped worker gets five, another comes and gets them all; the first goes on, finds nothing, and serves what comes after. */
+/* One stopped worker gets five, another comes and gets them all; the first goes on, finds nothing, and serves what comes after.
+ */
 static void stopped_worker_comes_back_and_serves(void **state)
 {
     struct kit_broker *b = start_broker(*state, ",withdraw_after_ms=50,ack_timeout_ms=600000");
@@ -563,9 +564,10 @@ static void naive_hand_over_loses_connections(void **state)
     }
     kit_process_signal(w[0], SIGSTOP);
     kit_process_wait_stopped(w[0]);
-    struct kit_load *load = kit_load_start(&(struct kit_load_options){
-        .port = (uint16_t)strtoul(port, NULL, 10), .total = 4000, .concurrency = CONCURRENCY });
-    kit_until(longest_queue((uint16_t)strtoul(port, NULL, 10)) >= CONCURRENCY / 2); /* only the stopped one's can be that long for long */
+    struct kit_load *load = kit_load_start(
+        &(struct kit_load_options){ .port = (uint16_t)strtoul(port, NULL, 10), .total = 4000, .concurrency = CONCURRENCY });
+    kit_until(longest_queue((uint16_t)strtoul(port, NULL, 10)) >=
+              CONCURRENCY / 2); /* only the stopped one's can be that long for long */
     kit_process_kill(w[0]);
     kit_load_finish(load, &r);
     kit_load_print("naive", &r);
@@ -575,7 +577,10 @@ static void naive_hand_over_loses_connections(void **state)
         kit_process_kill(w[i]);
 }
 
-#define WITH(carrier, test) { carrier "_" #test, test, kit_setup, kit_teardown, (void *)carrier }
+#define WITH(carrier, test)                                                                                                    \
+    {                                                                                                                          \
+        carrier "_" #test, test, kit_setup, kit_teardown, (void *)carrier                                                      \
+    }
 #define BOTH(test) WITH("direct", test), WITH("message", test)
 
 int main(int argc, char **argv)

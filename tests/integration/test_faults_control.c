@@ -62,13 +62,9 @@ static void wrong_greetings_are_hung_up_on(void **state)
         const char *bytes;
         size_t len;
     } cases[] = {
-        { "GET / HTTP/1.1\r\n\r\n", 18 },
-        { "\0SQ\0\0\x30\0\0", 8 },
-        { "\0SP\x01\0\x30\0\0", 8 },
+        { "GET / HTTP/1.1\r\n\r\n", 18 }, { "\0SQ\0\0\x30\0\0", 8 },       { "\0SP\x01\0\x30\0\0", 8 },
         { "\0SP\0\0\x31\0\0", 8 }, /* a REP: two of a kind */
-        { "\0SP\0\0\x10\0\0", 8 },
-        { "\0SP\0\xff\xff\xff\xff", 8 },
-        { "\0\0\0\0\0\0\0\0", 8 },
+        { "\0SP\0\0\x10\0\0", 8 },        { "\0SP\0\xff\xff\xff\xff", 8 }, { "\0\0\0\0\0\0\0\0", 8 },
     };
     struct kit_broker *b = start("web=[::]:0", NULL);
     struct kit_process *w = start_worker(b, "w1");
@@ -87,9 +83,9 @@ static void wrong_greetings_are_hung_up_on(void **state)
 /* F70, F71 */
 static void frames_of_impossible_length_are_hung_up_on(void **state)
 {
-    static const uint64_t lengths[] = { SB_MESSAGE_MAX + 5, 2 * SB_MESSAGE_MAX, 1ull << 31, 1ull << 32, (1ull << 32) + 8,
-                                        INT64_MAX, 1ull << 63, UINT64_MAX - 63, UINT64_MAX - 32, UINT64_MAX - 8, UINT64_MAX - 1,
-                                        UINT64_MAX };
+    static const uint64_t lengths[] = { SB_MESSAGE_MAX + 5, 2 * SB_MESSAGE_MAX, 1ull << 31,     1ull << 32,
+                                        (1ull << 32) + 8,   INT64_MAX,          1ull << 63,     UINT64_MAX - 63,
+                                        UINT64_MAX - 32,    UINT64_MAX - 8,     UINT64_MAX - 1, UINT64_MAX };
     struct kit_broker *b = start("web=[::]:0", NULL);
     struct kit_process *w = start_worker(b, "w1");
 
@@ -115,9 +111,9 @@ static void frames_that_are_no_requests_get_no_reply(void **state)
         { "\x01\0\0\0\0\0\0\0\0", 9 },
         { "\x01\0\0\0\0\0\0\0\x01\x80", 10 },
         { "\x01\0\0\0\0\0\0\0\x03\x80\0\0", 12 },
-        { "\x01\0\0\0\0\0\0\0\x04\0\0\0\0", 13 },                                 /* an id without its mark: a hop, then nothing */
+        { "\x01\0\0\0\0\0\0\0\x04\0\0\0\0", 13 }, /* an id without its mark: a hop, then nothing */
         { "\x01\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0\0", 17 },
-        { "\x02\0\0\0\0\0\0\0\x04\x80\0\0\x01", 13 },                             /* no type of frame that nng knows */
+        { "\x02\0\0\0\0\0\0\0\x04\x80\0\0\x01", 13 }, /* no type of frame that nng knows */
         { "\0\0\0\0\0\0\0\0\x04\x80\0\0\x01", 13 },
     };
     struct kit_broker *b = start("web=[::]:0", "attach_ms=300");
@@ -137,7 +133,8 @@ static void frames_that_are_no_requests_get_no_reply(void **state)
 }
 
 /* Each file of tests/data/wire whose name begins so. */
-static unsigned for_each_input(const char *prefix, void (*body)(void *arg, const uint8_t *data, size_t len, const char *name), void *arg)
+static unsigned for_each_input(const char *prefix, void (*body)(void *arg, const uint8_t *data, size_t len, const char *name),
+                               void *arg)
 {
     DIR *dir = opendir("tests/data/wire");
     unsigned n = 0;
@@ -288,7 +285,7 @@ static void callers_that_do_not_finish_are_dropped(void **state)
         const char *bytes;
         size_t len;
     } cases[] = {
-        { "", 0 },                         /* this and the next: nng's own deadline of 10 s */
+        { "", 0 }, /* this and the next: nng's own deadline of 10 s */
         { "\0SP", 3 },
         { "\0SP\0\0\x30\0\0", 8 },
         { "\0SP\0\0\x30\0\0\x01\0\0", 11 },
@@ -318,8 +315,8 @@ static void callers_that_do_not_finish_are_dropped(void **state)
 /* F73: far more than the cap on both sockets; whoever comes with something to say gets in. */
 static void silent_crowd_keeps_nobody_out(void **state)
 {
-    struct kit_broker *b = kit_broker_start(&(struct kit_start){
-        .args = { "--endpoint", "web=[::]:0", "--set", "max_sessions=8", "--set", "attach_ms=60000" } });
+    struct kit_broker *b = kit_broker_start(
+        &(struct kit_start){ .args = { "--endpoint", "web=[::]:0", "--set", "max_sessions=8", "--set", "attach_ms=60000" } });
     struct kit_process *w = start_worker(b, "w1");
     static int socks[1000];
     unsigned n_open = 0;

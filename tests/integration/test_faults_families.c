@@ -145,12 +145,9 @@ static void port_taken_on_one_family_names_it_and_binds_nothing(void **state)
     static const struct {
         const char *taken, *family, *says, *other;
     } cases[] = {
-        { "0.0.0.0", "split", "0.0.0.0:", "::" },
-        { "127.0.0.1", "split", "0.0.0.0:", "::" },
-        { "::", "split", "[::]:", "0.0.0.0" },
-        { "::1", "split", "[::]:", "0.0.0.0" },
-        { "0.0.0.0", "dual", "(IPv6 and IPv4)", "::" },
-        { "::", "dual", "(IPv6 and IPv4)", "0.0.0.0" },
+        { "0.0.0.0", "split", "0.0.0.0:", "::" },       { "127.0.0.1", "split", "0.0.0.0:", "::" },
+        { "::", "split", "[::]:", "0.0.0.0" },          { "::1", "split", "[::]:", "0.0.0.0" },
+        { "0.0.0.0", "dual", "(IPv6 and IPv4)", "::" }, { "::", "dual", "(IPv6 and IPv4)", "0.0.0.0" },
     };
 
     (void)state;
@@ -160,7 +157,8 @@ static void port_taken_on_one_family_names_it_and_binds_nothing(void **state)
         char endpoint[96], text[64];
 
         snprintf(endpoint, sizeof(endpoint), "web=[::]:%u,family=%s", port, cases[i].family);
-        struct kit_broker *b = kit_broker_launch(&(struct kit_start){ .args = { "--endpoint", "first=[::]:0", "--endpoint", endpoint } });
+        struct kit_broker *b =
+            kit_broker_launch(&(struct kit_start){ .args = { "--endpoint", "first=[::]:0", "--endpoint", endpoint } });
         assert_int_equal(kit_process_wait(b->process), 1);
         snprintf(text, sizeof(text), "endpoint web: bind %s", cases[i].says[0] == '(' ? "[::]:" : cases[i].says);
         assert_true(kit_process_has_log(b->process, text));

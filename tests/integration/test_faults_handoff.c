@@ -172,7 +172,8 @@ static void worker_serves_a_socket_whose_record_died_with_the_broker(void **stat
     kit_broker_stop(b);
 }
 
-/* F6, F7 (@1: the first descriptor comes with the Welcome): of 30 connections some come in one half, or one half comes twice; all are served once. */
+/* F6, F7 (@1: the first descriptor comes with the Welcome): of 30 connections some come in one half, or one half comes twice;
+ * all are served once. */
 static void message_halves_that_are_lost(const char *failpoint, unsigned n_nacked)
 {
     char env[80];

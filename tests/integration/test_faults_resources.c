@@ -212,9 +212,9 @@ static void log_that_nobody_reads_blocks_nothing(void **state)
     int full = open(fifo, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     while (write(full, junk, sizeof(junk)) > 0)
         continue;
-    b.process = kit_process_start("broker", "/bin/sh", &(struct kit_start){
-        .args = { "-c", order, "sh", SB_BROKER_EXE, "serve", "--endpoint",
-                  "web=[::]:0", "--dir", b.dir } });
+    b.process = kit_process_start("broker", "/bin/sh",
+                                  &(struct kit_start){ .args = { "-c", order, "sh", SB_BROKER_EXE, "serve", "--endpoint",
+                                                                 "web=[::]:0", "--dir", b.dir } });
     kit_until(is_there(control));
     struct kit_process *w = start_worker(&b, "w1");
     kit_status(&b, &r);
@@ -439,8 +439,8 @@ static void longest_path_serves(void **state)
 static void crowd_of_workers_is_admitted_at_once(void **state)
 {
     unsigned n = 200 * kit_scale();
-    struct kit_broker *b = kit_broker_start(&(struct kit_start){
-        .args = { "--endpoint", "web=[::]:0", "--set", "attach_ms=30000" } });
+    struct kit_broker *b =
+        kit_broker_start(&(struct kit_start){ .args = { "--endpoint", "web=[::]:0", "--set", "attach_ms=30000" } });
     struct kit_process *first = start_worker(b, "first");
     struct kit_process **all = calloc(n, sizeof(*all));
     struct kit_load_result r;

@@ -123,8 +123,8 @@ static void next_polls_waits_and_shows_by_its_descriptor(void **state)
     int client = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
     assert_int_equal(poll(&p, 1, 30000), 1);
     assert_int_equal(sockbroker_worker_next(w, 0, &conn), SOCKBROKER_OK);
-    assert_int_equal(conn.info.peer.family, SOCKBROKER_IPV4);      /* plain, though */
-    assert_int_equal(conn.info.socket_family, SOCKBROKER_IPV6);    /* its socket is dual-stack */
+    assert_int_equal(conn.info.peer.family, SOCKBROKER_IPV4);   /* plain, though */
+    assert_int_equal(conn.info.socket_family, SOCKBROKER_IPV6); /* its socket is dual-stack */
     assert_int_equal(conn.info.local.port, kit_broker_port(b, "web"));
     assert_int_equal(sockbroker_worker_open_count(w), 1);
     close(conn.sock);

@@ -71,7 +71,8 @@ static unsigned long listening_inode(const char *table, uint16_t port)
         unsigned own_port, state;
         unsigned long inode;
 
-        if (sscanf(line, " %*d: %*32[0-9A-F]:%x %*32[0-9A-F]:%*x %x %*x:%*x %*x:%*x %*x %*u %*d %lu", &own_port, &state, &inode) == 3 &&
+        if (sscanf(line, " %*d: %*32[0-9A-F]:%x %*32[0-9A-F]:%*x %x %*x:%*x %*x:%*x %*x %*u %*d %lu", &own_port, &state,
+                   &inode) == 3 &&
             own_port == port && state == 0x0A)
             found = inode;
     }
@@ -262,8 +263,10 @@ static void reload_that_cannot_bind_a_changed_endpoint_changes_nothing(void **st
     uint16_t one = kit_broker_port(b, "one"), two = kit_broker_port(b, "two");
     struct kit_process *w = start_worker(b, "w1", "hello", "one,two");
 
-    snprintf(text, sizeof(text), "endpoint one { address = \"[::]:0\" policy = source-hash }\nendpoint new { address = \"[::]:0\" }\n"
-                                 "endpoint two { address = \"[::1]:%u\" }\n", ntohs(at.sin6_port));
+    snprintf(text, sizeof(text),
+             "endpoint one { address = \"[::]:0\" policy = source-hash }\nendpoint new { address = \"[::]:0\" }\n"
+             "endpoint two { address = \"[::1]:%u\" }\n",
+             ntohs(at.sin6_port));
     write_file(&f, text);
     reload(b, "event=reload_failed");
     ask(one);
@@ -292,8 +295,10 @@ static void reload_is_all_or_nothing(void **state)
     uint16_t one = kit_broker_port(b, "one"), two = kit_broker_port(b, "two");
     struct kit_process *w = start_worker(b, "w1", "hello", "one,two");
 
-    snprintf(text, sizeof(text), "endpoint one { address = \"[::]:0\" }\nendpoint new { address = \"[::]:0\" }\n"
-                                 "endpoint taken { address = \"[::]:%u\" }\n", one);
+    snprintf(text, sizeof(text),
+             "endpoint one { address = \"[::]:0\" }\nendpoint new { address = \"[::]:0\" }\n"
+             "endpoint taken { address = \"[::]:%u\" }\n",
+             one);
     write_file(&f, text);
     reload(b, "event=reload_failed");
     ask(one);
@@ -357,14 +362,16 @@ static void window_changes_in_place(void **state)
     int socks[8];
 
     (void)state;
-    open_file(&f, "endpoint web { address = \"[::]:0\"\n window = 2\n withdraw_after_ms = 600000\n ack_timeout_ms = 600000 }\n");
+    open_file(&f,
+              "endpoint web { address = \"[::]:0\"\n window = 2\n withdraw_after_ms = 600000\n ack_timeout_ms = 600000 }\n");
     struct kit_broker *b = start_with(&f);
     struct kit_process *w = start_worker(b, "w1", "none", "web");
 
     for (unsigned i = 0; i < 8; i++)
         socks[i] = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
     wait_unacked(b, 2);
-    reload_with(b, &f, "endpoint web { address = \"[::]:0\"\n window = 5\n withdraw_after_ms = 600000\n ack_timeout_ms = 600000 }\n");
+    reload_with(b, &f,
+                "endpoint web { address = \"[::]:0\"\n window = 5\n withdraw_after_ms = 600000\n ack_timeout_ms = 600000 }\n");
     wait_unacked(b, 5);
     assert_int_equal(kit_worker_status(b, "w1").window, 5);
     kit_process_tell(w, "take 8");
@@ -604,7 +611,8 @@ static void drain_tells_by_its_exit_code(void **state)
     assert_int_equal(drain(b, "one", "two", output), 2);
     assert_int_equal(drain(b, "--wait", NULL, output), 2);
     assert_int_equal(drain(b, "--never-heard-of", NULL, output), 2);
-    assert_int_equal(kit_run((const char *const[]){ "drain", "w1", "--dir", "/nonexistent/sockbroker", NULL }, output, OUTPUT), 3);
+    assert_int_equal(kit_run((const char *const[]){ "drain", "w1", "--dir", "/nonexistent/sockbroker", NULL }, output, OUTPUT),
+                     3);
     finish(b, NULL);
     assert_int_equal(kit_run((const char *const[]){ "status", "--dir", "/nonexistent/sockbroker", NULL }, output, OUTPUT), 3);
 }
@@ -617,7 +625,9 @@ static void check_judges_and_touches_nothing(void **state)
     char output[OUTPUT], where[64];
 
     (void)state;
-    open_file(&f, "endpoint web { address = \"[::]:0\" }\nendpoint admin {\n address = \"127.0.0.1:0\"\n policy = least-pending\n}\n");
+    open_file(
+        &f,
+        "endpoint web { address = \"[::]:0\" }\nendpoint admin {\n address = \"127.0.0.1:0\"\n policy = least-pending\n}\n");
     struct kit_broker *b = start_with(&f);
     const char *args[] = { "check", "--config", f.path, "--dir", b->dir, NULL };
     unsigned fds = kit_count_fds(b->process->pid);

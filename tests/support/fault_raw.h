@@ -15,7 +15,10 @@ struct fault_raw {
     sockbroker_socket end;       /* of the pair */
     struct sb_reply reply;       /* room for answers */
 };
-#define FAULT_RAW_NONE { .end = SOCKBROKER_SOCKET_NONE }
+#define FAULT_RAW_NONE                                                                                                         \
+    {                                                                                                                          \
+        .end = SOCKBROKER_SOCKET_NONE                                                                                          \
+    }
 
 /* Fills an Attach as the library would. */
 void fault_raw_fill(struct sb_attach *attach, const char *name, const char *endpoint, unsigned window);

@@ -13,8 +13,9 @@
  *     }
  *     ... cmocka_unit_test_setup_teardown(something_holds, kit_setup, kit_teardown)
  *
- * Everything here belongs to the test's own thread, but for kit_load_done() and its like. What goes wrong inside the kit ends the test with the logs of
- * all processes. Nothing sleeps for a guessed time: every wait names its event and ends the test when it does not come.
+ * Everything here belongs to the test's own thread, but for kit_load_done() and its like. What goes wrong inside the kit ends
+ * the test with the logs of all processes. Nothing sleeps for a guessed time: every wait names its event and ends the test when
+ * it does not come.
  */
 #ifndef SB_TESTS_SUPPORT_KIT_H
 #define SB_TESTS_SUPPORT_KIT_H
@@ -83,11 +84,11 @@ struct kit_start {
 
 struct kit_process {
     char title[64];
-    pid_t pid;        /* 0 once it was reaped */
-    int exit_status;  /* of waitpid(), once it was reaped */
-    int in;           /* its standard input */
-    int out;          /* its standard output and error in one pipe */
-    char *log;        /* what it wrote so far, NUL-terminated */
+    pid_t pid;       /* 0 once it was reaped */
+    int exit_status; /* of waitpid(), once it was reaped */
+    int in;          /* its standard input */
+    int out;         /* its standard output and error in one pipe */
+    char *log;       /* what it wrote so far, NUL-terminated */
     size_t log_len;
     size_t log_room;
     struct kit_process *next;
@@ -228,7 +229,7 @@ struct kit_answer {
     pid_t pid;
     char family[8]; /* "ipv4" or "ipv6": the client's */
     uint64_t lease_id;
-    uint16_t port;  /* the client's own */
+    uint16_t port; /* the client's own */
     char echo[64];
 };
 bool kit_answer_parse(const char *line, struct kit_answer *answer_out);
@@ -251,11 +252,11 @@ bool kit_is_silent(int sock, unsigned ms);
 struct kit_load_options {
     uint16_t port;
     unsigned total;
-    unsigned concurrency;  /* 0 means 64 */
-    const char *hosts[2];  /* taken in turn; NULL: 127.0.0.1 and ::1. For one family give the same twice */
-    bool echo;             /* sends "n NUMBER\n" and expects it back */
-    unsigned deadline_ms;  /* for each connection; 0 means KIT_WAIT_MS */
-    unsigned per_second;   /* at most so many new connections; 0: as fast as it goes */
+    unsigned concurrency; /* 0 means 64 */
+    const char *hosts[2]; /* taken in turn; NULL: 127.0.0.1 and ::1. For one family give the same twice */
+    bool echo;            /* sends "n NUMBER\n" and expects it back */
+    unsigned deadline_ms; /* for each connection; 0 means KIT_WAIT_MS */
+    unsigned per_second;  /* at most so many new connections; 0: as fast as it goes */
 };
 
 /* Every connection ends in exactly one of the first six. */
@@ -263,8 +264,8 @@ struct kit_load_result {
     unsigned answered; /* one whole line from one worker that names this connection, then the end of the stream */
     unsigned refused;  /* connect() failed */
     unsigned reset;
-    unsigned empty;    /* closed without a byte */
-    unsigned wrong;    /* anything else: half a line, two lines, somebody else's port, a lease id seen before */
+    unsigned empty; /* closed without a byte */
+    unsigned wrong; /* anything else: half a line, two lines, somebody else's port, a lease id seen before */
     unsigned timeout;
     unsigned ipv4, ipv6; /* of those answered */
     unsigned slowest_ms; /* of those answered */

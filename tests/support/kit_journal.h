@@ -1,4 +1,5 @@
-/* kit_journal.h: the page that test workers count in. Lock-free counters in a shared mapping survive any death of their writers. */
+/* kit_journal.h: the page that test workers count in. Lock-free counters in a shared mapping survive any death of their
+ * writers. */
 #ifndef SB_TESTS_SUPPORT_KIT_JOURNAL_H
 #define SB_TESTS_SUPPORT_KIT_JOURNAL_H
 

@@ -104,8 +104,12 @@ static bool finish_connect(struct kit_load *l, struct client *c)
 
 static void end_of_stream(struct kit_load *l, struct client *c)
 {
-    struct kit_client_end end = { .is_ipv6 = c->is_ipv6, .port = c->port, .echo = l->options.echo ? c->echo : NULL, .text = c->text,
-                                  .len = c->len, .took_ms = (unsigned)(kit_now_ms() - c->started_ms) };
+    struct kit_client_end end = { .is_ipv6 = c->is_ipv6,
+                                  .port = c->port,
+                                  .echo = l->options.echo ? c->echo : NULL,
+                                  .text = c->text,
+                                  .len = c->len,
+                                  .took_ms = (unsigned)(kit_now_ms() - c->started_ms) };
 
     c->text[c->len] = '\0';
     kit_tally_ended(&l->tally, &end);

@@ -14,8 +14,8 @@ struct kit_tally {
 struct kit_client_end {
     bool is_ipv6;
     uint16_t port;
-    const char *echo;  /* what it sent, without newline; NULL: nothing */
-    const char *text;  /* what it got, NUL-terminated */
+    const char *echo; /* what it sent, without newline; NULL: nothing */
+    const char *text; /* what it got, NUL-terminated */
     size_t len;
     unsigned took_ms;
 };

@@ -44,8 +44,9 @@ int main(int argc, char **argv)
         if (conn < 0)
             continue;
         /* the process id makes the number unlike any of another worker */
-        int size = snprintf(line, sizeof(line), "naive %d ipv%d %llu %u\n", (int)getpid(), IN6_IS_ADDR_V4MAPPED(&peer.sin6_addr) ? 4 : 6,
-                            (unsigned long long)getpid() << 32 | ++n, ntohs(peer.sin6_port));
+        int size = snprintf(line, sizeof(line), "naive %d ipv%d %llu %u\n", (int)getpid(),
+                            IN6_IS_ADDR_V4MAPPED(&peer.sin6_addr) ? 4 : 6, (unsigned long long)getpid() << 32 | ++n,
+                            ntohs(peer.sin6_port));
         (void)!send(conn, line, (size_t)size, MSG_NOSIGNAL);
         close(conn);
     }

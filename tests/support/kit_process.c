@@ -57,8 +57,8 @@ static void make_arguments(const char *program, const struct kit_start *how, cha
 }
 
 /* In the child: only what is safe between fork() and exec(). */
-static void become(const char *program, char *const *args, char *const *environment, const struct kit_start *how, int in, int out,
-                   pid_t parent)
+static void become(const char *program, char *const *args, char *const *environment, const struct kit_start *how, int in,
+                   int out, pid_t parent)
 {
     sigset_t none;
 

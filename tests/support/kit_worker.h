@@ -20,7 +20,7 @@ struct kit_task {
     unsigned pause_ms;
     struct kit_journal_page *journal; /* never NULL */
     struct sockbroker_worker *worker;
-    int told;           /* eventfd: the hold thread looks at `release` */
+    int told; /* eventfd: the hold thread looks at `release` */
     atomic_bool release;
 };
 

@@ -9,12 +9,18 @@
 #include "tests/support/kit_worker.h"
 
 static const struct option long_options[] = {
-    { "endpoint", required_argument, NULL, 'e' }, { "name", required_argument, NULL, 'n' },
-    { "dir", required_argument, NULL, 'd' },      { "mode", required_argument, NULL, 'm' },
-    { "threads", required_argument, NULL, 't' },  { "generation", required_argument, NULL, 'g' },
-    { "weight", required_argument, NULL, 'w' },   { "window", required_argument, NULL, 'W' },
-    { "no-finish", no_argument, NULL, 'f' },      { "wait", no_argument, NULL, 'a' },
-    { "journal", required_argument, NULL, 'j' },  { "pause-ms", required_argument, NULL, 'p' },
+    { "endpoint", required_argument, NULL, 'e' },
+    { "name", required_argument, NULL, 'n' },
+    { "dir", required_argument, NULL, 'd' },
+    { "mode", required_argument, NULL, 'm' },
+    { "threads", required_argument, NULL, 't' },
+    { "generation", required_argument, NULL, 'g' },
+    { "weight", required_argument, NULL, 'w' },
+    { "window", required_argument, NULL, 'W' },
+    { "no-finish", no_argument, NULL, 'f' },
+    { "wait", no_argument, NULL, 'a' },
+    { "journal", required_argument, NULL, 'j' },
+    { "pause-ms", required_argument, NULL, 'p' },
     { NULL, 0, NULL, 0 },
 };
 

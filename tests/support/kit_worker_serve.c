@@ -26,8 +26,9 @@ void kit_worker_say(const char *format, ...)
 void kit_worker_answer(const struct kit_task *t, const struct sockbroker_conn *conn, const char *echo)
 {
     char line[256];
-    int n = snprintf(line, sizeof(line), "%s %d ipv%d %llu %u%s%s\n", t->options.name, (int)getpid(), (int)conn->info.peer.family,
-                     (unsigned long long)conn->info.lease_id, conn->info.peer.port, echo ? " " : "", echo ? echo : "");
+    int n =
+        snprintf(line, sizeof(line), "%s %d ipv%d %llu %u%s%s\n", t->options.name, (int)getpid(), (int)conn->info.peer.family,
+                 (unsigned long long)conn->info.lease_id, conn->info.peer.port, echo ? " " : "", echo ? echo : "");
 
     (void)!send(conn->sock, line, (size_t)n, MSG_NOSIGNAL);
 }

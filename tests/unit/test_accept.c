@@ -20,13 +20,15 @@ static const struct {
     const char *name;
     enum sb_accept_result expected;
 } judgements[] = {
-#define ROW(code, result) { code, #code, SB_ACCEPT_##result }
-    ROW(EAGAIN, EMPTY),      ROW(EWOULDBLOCK, EMPTY), ROW(EINTR, RETRY),      ROW(ECONNABORTED, RETRY),
-    ROW(EPROTO, RETRY),      ROW(ENETDOWN, RETRY),    ROW(ENOPROTOOPT, RETRY), ROW(EHOSTDOWN, RETRY),
-    ROW(ENONET, RETRY),      ROW(EHOSTUNREACH, RETRY), ROW(EOPNOTSUPP, RETRY), ROW(ENETUNREACH, RETRY),
-    ROW(ETIMEDOUT, RETRY),   ROW(EPERM, RETRY),       ROW(EMFILE, PAUSE),     ROW(ENFILE, PAUSE),
-    ROW(ENOBUFS, PAUSE),     ROW(ENOMEM, PAUSE),      ROW(EBADF, BROKEN),     ROW(EINVAL, BROKEN),
-    ROW(ENOTSOCK, BROKEN),   ROW(EFAULT, BROKEN),
+#define ROW(code, result)                                                                                                      \
+    {                                                                                                                          \
+        code, #code, SB_ACCEPT_##result                                                                                        \
+    }
+    ROW(EAGAIN, EMPTY),     ROW(EWOULDBLOCK, EMPTY), ROW(EINTR, RETRY),     ROW(ECONNABORTED, RETRY), ROW(EPROTO, RETRY),
+    ROW(ENETDOWN, RETRY),   ROW(ENOPROTOOPT, RETRY), ROW(EHOSTDOWN, RETRY), ROW(ENONET, RETRY),       ROW(EHOSTUNREACH, RETRY),
+    ROW(EOPNOTSUPP, RETRY), ROW(ENETUNREACH, RETRY), ROW(ETIMEDOUT, RETRY), ROW(EPERM, RETRY),        ROW(EMFILE, PAUSE),
+    ROW(ENFILE, PAUSE),     ROW(ENOBUFS, PAUSE),     ROW(ENOMEM, PAUSE),    ROW(EBADF, BROKEN),       ROW(EINVAL, BROKEN),
+    ROW(ENOTSOCK, BROKEN),  ROW(EFAULT, BROKEN),
 #undef ROW
 };
 
@@ -213,12 +215,12 @@ static void accept_injected(void *arg)
 static void an_error_takes_no_connection(void **state)
 {
     static const struct injection injections[] = {
-        { "accept=EMFILE", EMFILE },   { "accept=ENFILE", ENFILE },     { "accept=ENOBUFS", ENOBUFS },
-        { "accept=ENOMEM", ENOMEM },   { "accept=EINTR", EINTR },       { "accept=ECONNABORTED", ECONNABORTED },
-        { "accept=EPROTO", EPROTO },   { "accept=ENETDOWN", ENETDOWN }, { "accept=ENOPROTOOPT", ENOPROTOOPT },
-        { "accept=EPERM", EPERM },     { "accept=EBADF", EBADF },       { "accept=EINVAL", EINVAL },
-        { "accept=ENOTSOCK", ENOTSOCK }, { "accept=EFAULT", EFAULT },   { "accept=EOPNOTSUPP", EOPNOTSUPP },
-        { "accept=EIO", EIO },         { "accept=EAGAIN", EAGAIN },
+        { "accept=EMFILE", EMFILE },     { "accept=ENFILE", ENFILE },     { "accept=ENOBUFS", ENOBUFS },
+        { "accept=ENOMEM", ENOMEM },     { "accept=EINTR", EINTR },       { "accept=ECONNABORTED", ECONNABORTED },
+        { "accept=EPROTO", EPROTO },     { "accept=ENETDOWN", ENETDOWN }, { "accept=ENOPROTOOPT", ENOPROTOOPT },
+        { "accept=EPERM", EPERM },       { "accept=EBADF", EBADF },       { "accept=EINVAL", EINVAL },
+        { "accept=ENOTSOCK", ENOTSOCK }, { "accept=EFAULT", EFAULT },     { "accept=EOPNOTSUPP", EOPNOTSUPP },
+        { "accept=EIO", EIO },           { "accept=EAGAIN", EAGAIN },
     };
 
     (void)state;

@@ -290,7 +290,8 @@ static void no_address_is_printed_as_a_dash(void **state)
 
 /* ---- text: refused ---- */
 
-static const char *const refused[][2] = { /* input, part of the reason */
+static const char *const refused[][2] = {
+    /* input, part of the reason */
     { "", "the port is missing" },
     { ":", "the address before the port is missing" },
     { ":80", "[::]:80" },
@@ -456,8 +457,7 @@ static void error_quotes_the_input(void **state)
     sockbroker_addr_parse("[fe80::1%\"\x7f\xff]:80", &addr, &error);
     assert_non_null(strstr(error.text, "\\x22\\x7f\\xff"));
     sockbroker_prefix_parse("10.0.0.1/8", &prefix, &error);
-    assert_string_equal("prefix \"10.0.0.1/8\": bits are set after the first 8, write 10.0.0.0/8 or 10.0.0.1/32",
-                        error.text);
+    assert_string_equal("prefix \"10.0.0.1/8\": bits are set after the first 8, write 10.0.0.0/8 or 10.0.0.1/32", error.text);
 }
 
 static void no_text_at_all_is_refused(void **state)
@@ -579,8 +579,7 @@ static void exactly_the_mapped_addresses_become_ipv4(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(maybe_mapped); i++) {
         struct sockbroker_addr addr = must_parse_ip(maybe_mapped[i].text);
-        struct sockbroker_addr wanted = must_parse_ip(maybe_mapped[i].normal ? maybe_mapped[i].normal
-                                                                             : maybe_mapped[i].text);
+        struct sockbroker_addr wanted = must_parse_ip(maybe_mapped[i].normal ? maybe_mapped[i].normal : maybe_mapped[i].text);
         struct sockbroker_addr original;
 
         addr.port = wanted.port = 4711;
@@ -783,7 +782,7 @@ static void class_names_differ_and_are_never_missing(void **state)
         for (int j = 0; j < i; j++)
             assert_string_not_equal(names[j], names[i]);
     }
-    assert_string_equal("unknown", sockbroker_addr_class_name((enum sockbroker_addr_class)-1));
+    assert_string_equal("unknown", sockbroker_addr_class_name((enum sockbroker_addr_class) - 1));
     assert_string_equal("unknown", sockbroker_addr_class_name((enum sockbroker_addr_class)(SOCKBROKER_CLASS_GLOBAL + 1)));
 }
 
@@ -796,12 +795,33 @@ static int sign(int value)
 
 static void order_is_total(void **state)
 {
-    static const char *const texts[] = { /* in order, all different */
-        "0.0.0.0:0",     "0.0.0.0:1",        "0.0.0.0:65535",     "0.0.0.1:0",         "9.255.255.255:80",
-        "10.0.0.1:80",   "127.0.0.1:80",     "128.0.0.1:80",      "255.255.255.255:9", "[::]:0",
-        "[::]:256",      "[::1]:1",          "[::127.0.0.1]:80",  "[::ffff:10.0.0.1]:80", "[::ffff:127.0.0.1]:80",
-        "[7f::]:1",      "[80::]:1",         "[2001:db8::1]:443", "[fe80::1]:80",      "[fe80::1]:81",
-        "[fe80::1%1]:1", "[fe80::1%256]:1",  "[fe80::1%4294967295]:0", "[fe80::2]:1",  "[ff02::1%2]:5353",
+    static const char *const texts[] = {
+        /* in order, all different */
+        "0.0.0.0:0",
+        "0.0.0.0:1",
+        "0.0.0.0:65535",
+        "0.0.0.1:0",
+        "9.255.255.255:80",
+        "10.0.0.1:80",
+        "127.0.0.1:80",
+        "128.0.0.1:80",
+        "255.255.255.255:9",
+        "[::]:0",
+        "[::]:256",
+        "[::1]:1",
+        "[::127.0.0.1]:80",
+        "[::ffff:10.0.0.1]:80",
+        "[::ffff:127.0.0.1]:80",
+        "[7f::]:1",
+        "[80::]:1",
+        "[2001:db8::1]:443",
+        "[fe80::1]:80",
+        "[fe80::1]:81",
+        "[fe80::1%1]:1",
+        "[fe80::1%256]:1",
+        "[fe80::1%4294967295]:0",
+        "[fe80::2]:1",
+        "[ff02::1%2]:5353",
     };
     struct sockbroker_addr addrs[COUNT(texts) + 1] = { { .family = SOCKBROKER_FAMILY_NONE } };
 
@@ -830,7 +850,8 @@ static void order_of_random_addresses_is_antisymmetric_and_transitive(void **sta
 
 /* ---- prefixes ---- */
 
-static const char *const prefixes[][2] = { /* read, printed */
+static const char *const prefixes[][2] = {
+    /* read, printed */
     { "10.0.0.0/8", "10.0.0.0/8" },
     { "10.0.0.1", "10.0.0.1/32" },
     { "10.0.0.1/32", "10.0.0.1/32" },
@@ -1141,8 +1162,7 @@ static void random_addresses_survive_sockaddr_at_any_alignment(void **state)
         size_t shift = (size_t)i % 2;
 
         memcpy(room + shift, &storage, sizeof(storage));
-        assert_int_equal(SOCKBROKER_OK,
-                         sockbroker_addr_from_sockaddr((const void *)(room + shift), len + pick(2), &again));
+        assert_int_equal(SOCKBROKER_OK, sockbroker_addr_from_sockaddr((const void *)(room + shift), len + pick(2), &again));
         assert_same(&addr, &again);
     }
 }
@@ -1226,8 +1246,10 @@ static int check_round_trips(const char *text)
 static void every_mutation_of_one_byte_is_refused_or_comes_back_the_same(void **state)
 {
     static const char *const texts[] = {
-        "192.0.2.1:80", "255.255.255.255:65535", "[2001:db8::1]:80", "[fe80::1%2]:443", "[::ffff:192.0.2.1]:80", "::",
-        "1:2:3:4:5:6:7:8", "::127.0.0.1", "10.0.0.0/8", "2001:db8::/32", "::ffff:10.0.0.0/104", "fe80::1%4294967295",
+        "192.0.2.1:80",    "255.255.255.255:65535", "[2001:db8::1]:80",
+        "[fe80::1%2]:443", "[::ffff:192.0.2.1]:80", "::",
+        "1:2:3:4:5:6:7:8", "::127.0.0.1",           "10.0.0.0/8",
+        "2001:db8::/32",   "::ffff:10.0.0.0/104",   "fe80::1%4294967295",
     };
     char text[80];
     int n_accepted = 0;
@@ -1276,9 +1298,9 @@ static void printing_agrees_with_inet_ntop(void **state)
 /* Text that is often almost an address. */
 static void random_text(char text[64])
 {
-    static const char *const pieces[] = { ":",  ":",    "::",  ":0",  ":1",   ":ffff", ":abcd", "0",   "1",
-                                          ".",  ".1",   ".0",  ".25", ".255", ".256",  "1.2.3.4", "f",  "00",
-                                          "12", ":0001", ":1", "1:2:3:4", "::ffff:", "1.2", "g" };
+    static const char *const pieces[] = { ":",  ":",     "::", ":0",      ":1",      ":ffff", ":abcd",   "0", "1",
+                                          ".",  ".1",    ".0", ".25",     ".255",    ".256",  "1.2.3.4", "f", "00",
+                                          "12", ":0001", ":1", "1:2:3:4", "::ffff:", "1.2",   "g" };
     unsigned n = 1 + pick(12);
 
     text[0] = '\0';

@@ -109,7 +109,10 @@ static void *run_loop(void *arg)
 }
 
 static const struct sb_server_options usual = {
-    .max_calls = 512, .max_callers = 20000, .introduce_ms = 600000, .messages_per_second = 1000000,
+    .max_calls = 512,
+    .max_callers = 20000,
+    .introduce_ms = 600000,
+    .messages_per_second = 1000000,
 };
 
 static void open_house(struct house *h, const struct sb_server_options *options)

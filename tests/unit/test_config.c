@@ -102,7 +102,7 @@ static void must_add(struct sb_config *config, const char *text)
 /* What the refused text of --endpoint is answered. */
 static void refused(const char *text, const char *piece)
 {
-    struct sockbroker_error error = {.status = SOCKBROKER_OK};
+    struct sockbroker_error error = { .status = SOCKBROKER_OK };
     struct sb_config config;
 
     sb_config_init(&config);
@@ -142,7 +142,7 @@ static void accepted_file(const char *path, struct sb_config *config)
 
 static void rejected_file(const char *path, struct sb_config *config)
 {
-    struct sockbroker_error error = {.status = SOCKBROKER_OK};
+    struct sockbroker_error error = { .status = SOCKBROKER_OK };
     char expect[256], place[512], *piece;
 
     first_line(path, expect, sizeof(expect));
@@ -158,7 +158,7 @@ static void rejected_file(const char *path, struct sb_config *config)
 
 static void unchecked_file(const char *path, struct sb_config *config)
 {
-    struct sockbroker_error error = {.status = SOCKBROKER_OK};
+    struct sockbroker_error error = { .status = SOCKBROKER_OK };
     char expect[256];
 
     first_line(path, expect, sizeof(expect));
@@ -288,8 +288,7 @@ static void words_outside_the_enum_are_unknown(void **state)
 
 /* ---- keys ---- */
 
-static sockbroker_status set_one(struct sb_config *config, const char *key, const char *value,
-                                 struct sockbroker_error *error)
+static sockbroker_status set_one(struct sb_config *config, const char *key, const char *value, struct sockbroker_error *error)
 {
     return sb_config_set_global(config, key, &value, 1, error);
 }
@@ -299,10 +298,13 @@ static void numbers_reach_their_bounds_and_no_further(void **state)
     static const struct {
         const char *key, *low, *high, *below, *above;
     } keys[] = {
-        {"drain_ms", "0", "3600000", "-1", "3600001"},       {"attach_ms", "100", "60000", "99", "60001"},
-        {"heartbeat_ms", "100", "3600000", "99", "3600001"}, {"max_sessions", "1", "100000", "0", "100001"},
-        {"max_sessions_per_uid", "1", "100000", "0", "100001"}, {"max_connections", "0", "10000000", "-0", "10000001"},
-        {"messages_per_second", "10", "1000000", "9", "1000001"},
+        { "drain_ms", "0", "3600000", "-1", "3600001" },
+        { "attach_ms", "100", "60000", "99", "60001" },
+        { "heartbeat_ms", "100", "3600000", "99", "3600001" },
+        { "max_sessions", "1", "100000", "0", "100001" },
+        { "max_sessions_per_uid", "1", "100000", "0", "100001" },
+        { "max_connections", "0", "10000000", "-0", "10000001" },
+        { "messages_per_second", "10", "1000000", "9", "1000001" },
     };
     struct sockbroker_error error;
     struct sb_config config;
@@ -323,7 +325,7 @@ static void numbers_reach_their_bounds_and_no_further(void **state)
 
 static void every_form_of_a_flag_is_read(void **state)
 {
-    static const char *const forms[] = {"no", "yes", "false", "true", "off", "on"};
+    static const char *const forms[] = { "no", "yes", "false", "true", "off", "on" };
     struct sb_endpoint_config endpoint;
     struct sockbroker_error error;
 
@@ -341,7 +343,7 @@ static void directory_mode_is_one_of_five(void **state)
     static const struct {
         const char *text;
         uint32_t mode;
-    } modes[] = {{"0700", 0700}, {"0710", 0710}, {"0750", 0750}, {"0711", 0711}, {"755", 0755}};
+    } modes[] = { { "0700", 0700 }, { "0710", 0710 }, { "0750", 0750 }, { "0711", 0711 }, { "755", 0755 } };
     struct sockbroker_error error;
     struct sb_config config;
 
@@ -357,7 +359,7 @@ static void directory_mode_is_one_of_five(void **state)
 
 static void paths_of_107_108_and_255_bytes_are_kept_whole(void **state)
 {
-    static const size_t lens[] = {107, 108, 255};
+    static const size_t lens[] = { 107, 108, 255 };
     struct sockbroker_error error;
     struct sb_config config;
     char path[300];
@@ -376,8 +378,8 @@ static void paths_of_107_108_and_255_bytes_are_kept_whole(void **state)
 
 static void user_numbers_are_unsigned(void **state)
 {
-    static const char *const ids[] = {"0", "2147483647", "2147483648", "4294967294", "root"};
-    static const uint32_t expected[] = {0, 2147483647u, 2147483648u, 4294967294u, 0};
+    static const char *const ids[] = { "0", "2147483647", "2147483648", "4294967294", "root" };
+    static const uint32_t expected[] = { 0, 2147483647u, 2147483648u, 4294967294u, 0 };
     struct sb_endpoint_config endpoint;
     struct sockbroker_error error;
 
@@ -394,7 +396,7 @@ static void user_numbers_are_unsigned(void **state)
 
 static void list_replaces_the_one_before(void **state)
 {
-    static const char *const first[] = {"10.0.0.0/8", "::1/128"}, *const second[] = {"192.0.2.1"};
+    static const char *const first[] = { "10.0.0.0/8", "::1/128" }, *const second[] = { "192.0.2.1" };
     struct sb_endpoint_config endpoint;
     struct sockbroker_error error;
 
@@ -478,31 +480,31 @@ static void endpoint_text_with_a_fault_is_refused(void **state)
     static const struct {
         const char *text, *piece;
     } texts[] = {
-        {"", "there is no address; write NAME=ADDRESS"},
-        {"web", "there is no address"},
-        {"web=", "address has an empty value"},
-        {"=[::]:80", "\"\" cannot be the name"},
-        {"a/b=[::]:80", "\"a/b\" cannot be the name"},
-        {"a\nb=[::]:80", "--endpoint a\\x0ab: "},
-        {"..=[::]:80", "cannot be the name"},
-        {"web=[::]:80,", "there is nothing after a comma"},
-        {"web=[::]:80,,window=1", "there is nothing after a comma"},
-        {"web=[::]:80+", "address has an empty value"},
-        {"web=+[::]:80", "address has an empty value"},
-        {"web=[::]:80,window", "window has no value; write window=VALUE"},
-        {"web=[::]:80,window=", "window has an empty value"},
-        {"web=[::]:80,window=1+2", "window takes one value only"},
-        {"web=[::]:80,window=1=2", "not a plain decimal"},
-        {"web=[::]:80,window=1,window=2", "window is given twice"},
-        {"web=[::]:80,address=[::]:81", "address is given twice"},
-        {"web=[::]:80,polcy=x", "did you mean policy?"},
-        {"web=[::]:80,=x", "is not a known key"},
-        {"web=[::]:80,dir=/x", "is not for one endpoint"},
-        {"web=[::]:80,mode=share", "mode share is not available in this version; use handoff"},
-        {"web=[::]:65536", "address: "},
-        {"web=80", "address: "},
-        {"web=[::]:80,allow_uid=-1", "not the number of a user"},
-        {"web=[::]:80,allow=10.0.0.1/8", "allow: "},
+        { "", "there is no address; write NAME=ADDRESS" },
+        { "web", "there is no address" },
+        { "web=", "address has an empty value" },
+        { "=[::]:80", "\"\" cannot be the name" },
+        { "a/b=[::]:80", "\"a/b\" cannot be the name" },
+        { "a\nb=[::]:80", "--endpoint a\\x0ab: " },
+        { "..=[::]:80", "cannot be the name" },
+        { "web=[::]:80,", "there is nothing after a comma" },
+        { "web=[::]:80,,window=1", "there is nothing after a comma" },
+        { "web=[::]:80+", "address has an empty value" },
+        { "web=+[::]:80", "address has an empty value" },
+        { "web=[::]:80,window", "window has no value; write window=VALUE" },
+        { "web=[::]:80,window=", "window has an empty value" },
+        { "web=[::]:80,window=1+2", "window takes one value only" },
+        { "web=[::]:80,window=1=2", "not a plain decimal" },
+        { "web=[::]:80,window=1,window=2", "window is given twice" },
+        { "web=[::]:80,address=[::]:81", "address is given twice" },
+        { "web=[::]:80,polcy=x", "did you mean policy?" },
+        { "web=[::]:80,=x", "is not a known key" },
+        { "web=[::]:80,dir=/x", "is not for one endpoint" },
+        { "web=[::]:80,mode=share", "mode share is not available in this version; use handoff" },
+        { "web=[::]:65536", "address: " },
+        { "web=80", "address: " },
+        { "web=[::]:80,allow_uid=-1", "not the number of a user" },
+        { "web=[::]:80,allow=10.0.0.1/8", "allow: " },
     };
 
     (void)state;
@@ -516,8 +518,11 @@ static void endpoint_text_replaces_the_endpoint_of_the_file(void **state)
     struct sb_config config;
 
     (void)state;
-    must(read_text(&config, "endpoint web { address = [::]:80 window = 3 allow = 10.0.0.0/8 }\n"
-                            "endpoint api { address = [::]:81 }\n", &error), &error);
+    must(read_text(&config,
+                   "endpoint web { address = [::]:80 window = 3 allow = 10.0.0.0/8 }\n"
+                   "endpoint api { address = [::]:81 }\n",
+                   &error),
+         &error);
     must_add(&config, "web=127.0.0.1:90");
     assert_int_equal(config.n_endpoints, 2);
     assert_int_equal(sb_config_find(&config, "web")->window, 16);
@@ -567,7 +572,7 @@ static void endpoints_have_a_greatest_number(void **state)
 
 static void refused_path(const char *path, sockbroker_status st, const char *piece)
 {
-    struct sockbroker_error error = {.status = SOCKBROKER_OK};
+    struct sockbroker_error error = { .status = SOCKBROKER_OK };
     struct sb_config config;
 
     sb_config_init(&config);
@@ -616,7 +621,7 @@ static void symbolic_links_in_a_circle_are_refused(void **state)
 /* Root may read everything, so a child gives that up first. */
 static int read_as_nobody(const char *path)
 {
-    struct sockbroker_error error = {.status = SOCKBROKER_OK};
+    struct sockbroker_error error = { .status = SOCKBROKER_OK };
     struct sb_config config;
 
     if (geteuid() == 0 && setuid(65534))

@@ -640,8 +640,14 @@ struct proof {
     void (*happens)(struct unit_tcp *t);
     bool untouched;
 };
-#define UNTOUCHED(f) { #f, f, true }
-#define IN_DOUBT(f) { #f, f, false }
+#define UNTOUCHED(f)                                                                                                           \
+    {                                                                                                                          \
+#f, f, true                                                                                                            \
+    }
+#define IN_DOUBT(f)                                                                                                            \
+    {                                                                                                                          \
+#f, f, false                                                                                                           \
+    }
 
 static const struct proof proofs[] = {
     UNTOUCHED(nothing),

@@ -75,10 +75,8 @@ static void read_header(const char *path, struct names *names)
 static void the_library_shows_what_the_headers_declare_and_nothing_else(void **state)
 {
     static const char *const headers[] = {
-        SB_SOURCE "/proto/include/sockbroker/status.h",
-        SB_SOURCE "/proto/include/sockbroker/socket.h",
-        SB_SOURCE "/client-lib/include/sockbroker/addr.h",
-        SB_SOURCE "/client-lib/include/sockbroker/worker.h",
+        SB_SOURCE "/proto/include/sockbroker/status.h",          SB_SOURCE "/proto/include/sockbroker/socket.h",
+        SB_SOURCE "/client-lib/include/sockbroker/addr.h",       SB_SOURCE "/client-lib/include/sockbroker/worker.h",
         SB_SOURCE "/client-lib/include/sockbroker/sockbroker.h",
     };
     static struct names declared, shown;

@@ -80,7 +80,7 @@ struct row {
 };
 
 static const struct row rows[] = {
-    { "[::]:0", true, 0, true, true },        { "[::]:0", false, 1, false, true },  { "[::1]:0", false, 1, false, true },
+    { "[::]:0", true, 0, true, true },         { "[::]:0", false, 1, false, true },     { "[::1]:0", false, 1, false, true },
     { "127.0.0.1:0", false, -1, true, false }, { "0.0.0.0:0", false, -1, true, false },
 };
 

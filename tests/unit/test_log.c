@@ -64,7 +64,7 @@ static int teardown(void **state)
 /* One line, without its newline; waits at most ten seconds. */
 static void read_line(char *line, size_t size)
 {
-    struct pollfd p = {.fd = reader, .events = POLLIN};
+    struct pollfd p = { .fd = reader, .events = POLLIN };
     size_t len = 0;
 
     while (len + 1 < size) {
@@ -88,7 +88,7 @@ static void expect_line(const char *end)
 
 static bool nothing_to_read(void)
 {
-    struct pollfd p = {.fd = reader, .events = POLLIN};
+    struct pollfd p = { .fd = reader, .events = POLLIN };
 
     return poll(&p, 1, 0) == 0;
 }
@@ -327,7 +327,7 @@ static void close_leaves_a_stuck_reader_behind(void **state)
     assert_true(sb_clock_ns() - begin_ns >= SECOND_NS / 10);
     assert_true(sb_clock_ns() - begin_ns < SLOW_NS);
     sb_log(SB_LOG_INFO, "later", "n=%d", 1); /* must not hang either */
-    close(reader); /* ends the write() of the thread that was left behind */
+    close(reader);                           /* ends the write() of the thread that was left behind */
     reader = -1;
     while (sb_log_lines_dropped() - before < 11)
         uv_sleep(1);

@@ -35,7 +35,7 @@ static int count_descriptors(void)
 /* Binds at `path`; a leading @ stands for the abstract name space. */
 static void listen_at(const char *name)
 {
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
     socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
 
     memcpy(at.sun_path, name, strlen(name));
@@ -167,7 +167,7 @@ static void long_status_is_cut(void **state)
 
 static void nothing_happens_without_a_manager(void **state)
 {
-    static const char *const names[] = {"", "@", "/", "relative", "/nonexistent/notify", "vsock:2:1234"};
+    static const char *const names[] = { "", "@", "/", "relative", "/nonexistent/notify", "vsock:2:1234" };
 
     (void)state;
     sb_notify_ready("x");

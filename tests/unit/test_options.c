@@ -141,8 +141,10 @@ static void numbers_beyond_their_range_are_refused_by_name(void **state)
 
 static void names_are_refused_with_what_is_allowed(void **state)
 {
-    static const char *const bad[] = { "a b", "a/b", "..", ".", "a\nb", "\x1b[2J", "\xc3\xa4",
-                                       "0123456789012345678901234567890123456789012345678901234567890123" };
+    static const char *const bad[] = { "a b",      "a/b",
+                                       "..",       ".",
+                                       "a\nb",     "\x1b[2J",
+                                       "\xc3\xa4", "0123456789012345678901234567890123456789012345678901234567890123" };
     struct sockbroker_worker_options o = usual();
 
     (void)state;

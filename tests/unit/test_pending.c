@@ -130,10 +130,8 @@ static void each_kind_is_what_it_says(void **state)
         enum sb_pending_kind kind;
         bool holds[4];
     } rows[] = {
-        { SB_PENDING_COMPLETE, { false, true, false, false } },
-        { SB_PENDING_WITH_SOCKET, { false, true, true, false } },
-        { SB_PENDING_HALF, { false, false, true, true } },
-        { SB_PENDING_RECORD, { false, false, false, true } },
+        { SB_PENDING_COMPLETE, { false, true, false, false } }, { SB_PENDING_WITH_SOCKET, { false, true, true, false } },
+        { SB_PENDING_HALF, { false, false, true, true } },      { SB_PENDING_RECORD, { false, false, false, true } },
         { SB_PENDING_ANY, { false, true, true, true } },
     };
 

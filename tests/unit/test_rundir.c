@@ -166,8 +166,8 @@ static void paths_are_made_absolute_and_lose_their_last_slashes(void **state)
     static const struct {
         const char *given, *expected;
     } rows[] = {
-        { "run", "%s/run" }, { "run/", "%s/run" },  { "./run", "%s/./run" }, { "a/b//", "%s/a/b" },
-        { "/", "/" },        { "///", "/" },        { "/a", "/a" },          { "/a/////", "/a" },
+        { "run", "%s/run" }, { "run/", "%s/run" }, { "./run", "%s/./run" }, { "a/b//", "%s/a/b" },
+        { "/", "/" },        { "///", "/" },       { "/a", "/a" },          { "/a/////", "/a" },
     };
     char here[4096];
 
@@ -189,7 +189,7 @@ static void a_path_has_at_most_98_bytes(void **state)
     static const struct {
         size_t len;
         sockbroker_status expected;
-    } rows[] = { { 97, SOCKBROKER_OK },       { 98, SOCKBROKER_OK },      { 99, SOCKBROKER_INVALID },
+    } rows[] = { { 97, SOCKBROKER_OK },       { 98, SOCKBROKER_OK },       { 99, SOCKBROKER_INVALID },
                  { 107, SOCKBROKER_INVALID }, { 108, SOCKBROKER_INVALID }, { 4095, SOCKBROKER_INVALID },
                  { 9000, SOCKBROKER_INVALID } };
 
@@ -272,9 +272,9 @@ static void a_directory_with_more_rights_than_asked_is_refused(void **state)
         uint32_t asked;
         bool fine;
     } rows[] = {
-        { 0700, 0700, true },  { 0500, 0700, true },  { 0700, 0755, true },  { 0750, 0755, true },  { 0755, 0755, true },
-        { 0701, 0700, false }, { 0710, 0700, false }, { 0755, 0700, false }, { 0777, 0755, false }, { 0755, 0711, false },
-        { 0770, 0750, false }, { 01777, 0755, false },
+        { 0700, 0700, true },  { 0500, 0700, true },  { 0700, 0755, true },  { 0750, 0755, true },
+        { 0755, 0755, true },  { 0701, 0700, false }, { 0710, 0700, false }, { 0755, 0700, false },
+        { 0777, 0755, false }, { 0755, 0711, false }, { 0770, 0750, false }, { 01777, 0755, false },
     };
 
     (void)state;
@@ -375,7 +375,7 @@ static void open_as_nobody(void *arg)
     UNIT_REQUIRE(sb_rundir_open(((char **)arg)[0], 0700, &r, NULL) == SOCKBROKER_OK); /* below parents of root */
     sb_rundir_close(&r);
     UNIT_REQUIRE(sb_rundir_open(((char **)arg)[1], 0700, &r, NULL) == SOCKBROKER_UNSAFE_PATH); /* root's own */
-    UNIT_REQUIRE(sb_rundir_open(((char **)arg)[2], 0700, &r, NULL) == SOCKBROKER_PERMISSION); /* may not be made */
+    UNIT_REQUIRE(sb_rundir_open(((char **)arg)[2], 0700, &r, NULL) == SOCKBROKER_PERMISSION);  /* may not be made */
 }
 
 static void a_user_may_have_one_below_parents_of_root_but_not_roots(void **state)
@@ -522,8 +522,9 @@ static void each_broker_has_its_own_generation(void **state)
 
 static void a_lock_file_with_anything_in_it_will_do(void **state)
 {
-    static const char *const texts[] = { "", "\n", "garbage", "-1", "999999\n", "1000000\n", "99999999999999999999999999999999",
-                                         "0x10", " 5", "5 and more" };
+    static const char *const texts[] = {
+        "", "\n", "garbage", "-1", "999999\n", "1000000\n", "99999999999999999999999999999999", "0x10", " 5", "5 and more"
+    };
 
     (void)state;
     for (size_t i = 0; i < UNIT_COUNT(texts); i++) {

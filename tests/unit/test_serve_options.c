@@ -105,9 +105,15 @@ static void a_wrong_line_says_what_is_wrong(void **state)
     static const struct {
         const char *line, *word;
     } rows[] = {
-        { "", "nothing to serve" },          { "--dir D", "nothing to serve" }, { "--set a=b", "nothing to serve" },
-        { "-e a=[::]:1 more", "\"more\"" },  { "--endpoint", "--endpoint" },    { "--wrong", "--wrong" },
-        { "-x", "x" },                       { "--spawn 2 -- cmd", "--spawn" }, { "-e a=[::]:1 --help=yes", "help" },
+        { "", "nothing to serve" },
+        { "--dir D", "nothing to serve" },
+        { "--set a=b", "nothing to serve" },
+        { "-e a=[::]:1 more", "\"more\"" },
+        { "--endpoint", "--endpoint" },
+        { "--wrong", "--wrong" },
+        { "-x", "x" },
+        { "--spawn 2 -- cmd", "--spawn" },
+        { "-e a=[::]:1 --help=yes", "help" },
     };
 
     (void)state;

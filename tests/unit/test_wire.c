@@ -34,8 +34,8 @@ static void put(struct bytes *b, const void *data, size_t len)
 static void put_varint(struct bytes *b, uint64_t value)
 {
     for (; value > 0x7f; value >>= 7)
-        put(b, &(uint8_t){(uint8_t)(value | 0x80)}, 1);
-    put(b, &(uint8_t){(uint8_t)value}, 1);
+        put(b, &(uint8_t){ (uint8_t)(value | 0x80) }, 1);
+    put(b, &(uint8_t){ (uint8_t)value }, 1);
 }
 
 /* ---- samples: each message at its least and at its most ---- */
@@ -151,7 +151,7 @@ static void settle_min(union wire_any *m)
     m->request.kind = SB_REQUEST_SETTLE;
     m->request.as.settle.session.id = 1;
     m->request.as.settle.n_results = 1;
-    m->request.as.settle.results[0] = (struct sb_result){1, SB_VERDICT_ACK};
+    m->request.as.settle.results[0] = (struct sb_result){ 1, SB_VERDICT_ACK };
 }
 
 static void settle_max(union wire_any *m)
@@ -182,7 +182,7 @@ static void status_min(union wire_any *m)
 static void status_max(union wire_any *m)
 {
     m->request.kind = SB_REQUEST_STATUS;
-    m->request.as.status = (struct sb_status_request){UINT32_MAX, UINT32_MAX};
+    m->request.as.status = (struct sb_status_request){ UINT32_MAX, UINT32_MAX };
 }
 
 static void drain_min(union wire_any *m)
@@ -437,22 +437,49 @@ struct sample {
     void (*make)(union wire_any *m);
 };
 
-#define SAMPLE(kind, make) {#make, kind, make}
+#define SAMPLE(kind, make)                                                                                                     \
+    {                                                                                                                          \
+#make, kind, make                                                                                                      \
+    }
 
 static const struct sample samples[] = {
-    SAMPLE(REQUEST, attach_min), SAMPLE(REQUEST, attach_max), SAMPLE(REQUEST, next_min),
-    SAMPLE(REQUEST, next_max),   SAMPLE(REQUEST, settle_min), SAMPLE(REQUEST, settle_max),
-    SAMPLE(REQUEST, detach_min), SAMPLE(REQUEST, detach_max), SAMPLE(REQUEST, status_min),
-    SAMPLE(REQUEST, status_max), SAMPLE(REQUEST, drain_min),  SAMPLE(REQUEST, drain_max),
+    SAMPLE(REQUEST, attach_min),
+    SAMPLE(REQUEST, attach_max),
+    SAMPLE(REQUEST, next_min),
+    SAMPLE(REQUEST, next_max),
+    SAMPLE(REQUEST, settle_min),
+    SAMPLE(REQUEST, settle_max),
+    SAMPLE(REQUEST, detach_min),
+    SAMPLE(REQUEST, detach_max),
+    SAMPLE(REQUEST, status_min),
+    SAMPLE(REQUEST, status_max),
+    SAMPLE(REQUEST, drain_min),
+    SAMPLE(REQUEST, drain_max),
     SAMPLE(REQUEST, drain_generation_max),
-    SAMPLE(REPLY, failure_min),  SAMPLE(REPLY, failure_max),  SAMPLE(REPLY, attached_min),
-    SAMPLE(REPLY, attached_max), SAMPLE(REPLY, told_min),     SAMPLE(REPLY, told_one),
-    SAMPLE(REPLY, told_max),     SAMPLE(REPLY, settled_min),  SAMPLE(REPLY, settled_max),
-    SAMPLE(REPLY, done_min),     SAMPLE(REPLY, done_max),     SAMPLE(REPLY, page_empty),
-    SAMPLE(REPLY, page_min),     SAMPLE(REPLY, page_one),     SAMPLE(REPLY, page_max),
-    SAMPLE(HELLO, hello_min),    SAMPLE(HELLO, hello_max),    SAMPLE(WELCOME, welcome_min),
-    SAMPLE(WELCOME, welcome_max), SAMPLE(DELIVERY, info_min), SAMPLE(DELIVERY, info_max),
-    SAMPLE(DELIVERY, lease_min), SAMPLE(DELIVERY, probe_max), SAMPLE(REPORT, report_min),
+    SAMPLE(REPLY, failure_min),
+    SAMPLE(REPLY, failure_max),
+    SAMPLE(REPLY, attached_min),
+    SAMPLE(REPLY, attached_max),
+    SAMPLE(REPLY, told_min),
+    SAMPLE(REPLY, told_one),
+    SAMPLE(REPLY, told_max),
+    SAMPLE(REPLY, settled_min),
+    SAMPLE(REPLY, settled_max),
+    SAMPLE(REPLY, done_min),
+    SAMPLE(REPLY, done_max),
+    SAMPLE(REPLY, page_empty),
+    SAMPLE(REPLY, page_min),
+    SAMPLE(REPLY, page_one),
+    SAMPLE(REPLY, page_max),
+    SAMPLE(HELLO, hello_min),
+    SAMPLE(HELLO, hello_max),
+    SAMPLE(WELCOME, welcome_min),
+    SAMPLE(WELCOME, welcome_max),
+    SAMPLE(DELIVERY, info_min),
+    SAMPLE(DELIVERY, info_max),
+    SAMPLE(DELIVERY, lease_min),
+    SAMPLE(DELIVERY, probe_max),
+    SAMPLE(REPORT, report_min),
     SAMPLE(REPORT, report_max),
 };
 
@@ -496,8 +523,8 @@ struct raw_case {
     const char *sample; /* NULL: `added` is the whole message. Else it goes to the end of the sample, inside its body */
     const char *added;
     size_t added_len;
-    size_t times;       /* that `added` is repeated, 0 counts as 1 */
-    const char *text;   /* how the error begins; NULL: accepted */
+    size_t times;     /* that `added` is repeated, 0 counts as 1 */
+    const char *text; /* how the error begins; NULL: accepted */
 };
 
 #define ADD(s) .added = (s), .added_len = sizeof(s) - 1
@@ -505,87 +532,111 @@ struct raw_case {
 
 static const struct raw_case raw_cases[] = {
     /* what protobuf says of any message */
-    {"nothing", REQUEST, NULL, ADD(""), 0, "Request.body is missing"},
-    {"reply_nothing", REPLY, NULL, ADD(""), 0, "Reply.body is missing"},
-    {"delivery_nothing", DELIVERY, NULL, ADD(""), 0, "Delivery.body is missing"},
-    {"hello_nothing", HELLO, NULL, ADD(""), 0, "Hello.session_id is 0"},
-    {"report_nothing", REPORT, NULL, ADD(""), 0, NULL},
-    {"two_bodies", REQUEST, NULL, ADD("\x2a\0\x32\0"), 0, "Request.drain is a second body"},
-    {"same_body_twice", REQUEST, NULL, ADD("\x2a\0\x2a\0"), 0, "Request.status is a second body"},
-    {"two_numbers", DELIVERY, NULL, ADD("\x11\1\0\0\0\0\0\0\0\x19\1\0\0\0\0\0\0\0"), 0,
-     "Delivery.probe is a second body"},
-    {"unknown_body", REQUEST, NULL, ADD("\x3a\0"), 0, "Request.body is missing"},
-    {"unknown_fields", REPORT, "report_min", ADD("\x78\1\x7a\1x\x7d\1\2\3\4\x79\1\2\3\4\5\6\7\x08"), 0, NULL},
-    {"unknown_4k", REQUEST, "status_min", ADD("\x78\1"), 4096, "Request of 8195 bytes has more fields"},
-    {"unknown_32k", REQUEST, "status_min", ADD("\x78\1"), 32768, "Request has 65540 bytes; it must have at most 16384"},
-    {"unknown_only_8k", REQUEST, NULL, ADD("\x78\1"), 8192, "Request of 16384 bytes has more fields"},
-    {"unknown_only_1k", REPORT, NULL, ADD("\x78\1"), 1024, "Report of 2048 bytes has more fields"},
-    {"empty_children_1k", REPORT, NULL, ADD("\x0a\0"), 1024, "Report of 2048 bytes has more fields"},
-    {"empty_children_32k", REPLY, "told_min", ADD("\x1a\0"), 32768, "Reply has 65540 bytes"},
-    {"empty_children_4k", REPLY, "told_min", ADD("\x1a\0"), 4096, "Reply of 8195 bytes has more fields"},
-    {"endless_varint", REPORT, NULL, ADD("\x78\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\1"), 0, "Report is no protobuf"},
-    {"unterminated_varint", REPORT, NULL, ADD("\x78\xff"), 0, "Report is no protobuf message at byte 2 of 2"},
-    {"overfull_varint", REPORT, NULL, ADD("\x78\xff\xff\xff\xff\xff\xff\xff\xff\xff\2"), 0, "Report is no protobuf"},
-    {"overlong_varint", REQUEST, "status_min", ADD("\x08\x81\x80\x80\x80\x80\x80\x80\x80\x80\0"), 0, NULL},
-    {"field_0", REPORT, NULL, ADD("\0\1"), 0, "Report is no protobuf"},
-    {"field_0_overlong", REPORT, NULL, ADD("\x80\0\1"), 0, "Report is no protobuf"},
-    {"field_highest", REPORT, NULL, ADD("\xf8\xff\xff\xff\x0f\1"), 0, NULL},
-    {"field_beyond_highest", REPORT, NULL, ADD("\x80\x80\x80\x80\x10\1"), 0, "Report is no protobuf"},
-    {"group", REPORT, NULL, ADD("\x7b\x7c"), 0, "Report is no protobuf"},
-    {"wire_type_7", REPORT, NULL, ADD("\x7f\1"), 0, "Report is no protobuf"},
-    {"wire_type_of_fixed", HELLO, "hello_min", ADD("\x08\1"), 0, "Hello.session_id has the wrong wire type 0"},
-    {"wire_type_of_bytes", HELLO, "hello_min", ADD("\x10\1"), 0, "Hello.token has the wrong wire type 0"},
-    {"wire_type_of_bool", REPLY, "told_min", ADD("\x0d\1\0\0\0"), 0, "Told.drain has the wrong wire type 5"},
-    {"wire_type_of_child", REPLY, NULL, ADD("\x08\1"), 0, "Reply.failure has the wrong wire type 0"},
-    {"length_beyond_end", REPORT, NULL, ADD("\x7a\2x"), 0, "Report is no protobuf"},
-    {"length_huge", REPORT, NULL, ADD("\x7a\xff\xff\xff\xff\x0fx"), 0, "Report is no protobuf"},
-    {"scalar_64_times", REPORT, NULL, ADD("\x11\1\0\0\0\0\0\0\0"), 64, NULL},
-    {"duplicate_scalar", REQUEST, "attach_max", ADD("\x28\7"), 0, NULL},
-    {"duplicate_text", REQUEST, "attach_max", ADD("\x1a\1x"), 0, NULL},
-    {"duplicate_child", REQUEST, "next_max", ADD("\x0a\x09\x09\5\0\0\0\0\0\0\0"), 0, NULL},
-    {"64_bits_in_32", REQUEST, "attach_min", ADD("\x28\x81\x80\x80\x80\x10"), 0, "Attach.weight is 4294967297; it has"},
-    {"negative_enum", REPLY, "attached_min", ADD("\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\1"), 0,
-     "Attached.carrier is 18446744073709551615; it has 32 bits"},
+    { "nothing", REQUEST, NULL, ADD(""), 0, "Request.body is missing" },
+    { "reply_nothing", REPLY, NULL, ADD(""), 0, "Reply.body is missing" },
+    { "delivery_nothing", DELIVERY, NULL, ADD(""), 0, "Delivery.body is missing" },
+    { "hello_nothing", HELLO, NULL, ADD(""), 0, "Hello.session_id is 0" },
+    { "report_nothing", REPORT, NULL, ADD(""), 0, NULL },
+    { "two_bodies", REQUEST, NULL, ADD("\x2a\0\x32\0"), 0, "Request.drain is a second body" },
+    { "same_body_twice", REQUEST, NULL, ADD("\x2a\0\x2a\0"), 0, "Request.status is a second body" },
+    { "two_numbers", DELIVERY, NULL, ADD("\x11\1\0\0\0\0\0\0\0\x19\1\0\0\0\0\0\0\0"), 0, "Delivery.probe is a second body" },
+    { "unknown_body", REQUEST, NULL, ADD("\x3a\0"), 0, "Request.body is missing" },
+    { "unknown_fields", REPORT, "report_min", ADD("\x78\1\x7a\1x\x7d\1\2\3\4\x79\1\2\3\4\5\6\7\x08"), 0, NULL },
+    { "unknown_4k", REQUEST, "status_min", ADD("\x78\1"), 4096, "Request of 8195 bytes has more fields" },
+    { "unknown_32k", REQUEST, "status_min", ADD("\x78\1"), 32768, "Request has 65540 bytes; it must have at most 16384" },
+    { "unknown_only_8k", REQUEST, NULL, ADD("\x78\1"), 8192, "Request of 16384 bytes has more fields" },
+    { "unknown_only_1k", REPORT, NULL, ADD("\x78\1"), 1024, "Report of 2048 bytes has more fields" },
+    { "empty_children_1k", REPORT, NULL, ADD("\x0a\0"), 1024, "Report of 2048 bytes has more fields" },
+    { "empty_children_32k", REPLY, "told_min", ADD("\x1a\0"), 32768, "Reply has 65540 bytes" },
+    { "empty_children_4k", REPLY, "told_min", ADD("\x1a\0"), 4096, "Reply of 8195 bytes has more fields" },
+    { "endless_varint", REPORT, NULL, ADD("\x78\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\1"), 0, "Report is no protobuf" },
+    { "unterminated_varint", REPORT, NULL, ADD("\x78\xff"), 0, "Report is no protobuf message at byte 2 of 2" },
+    { "overfull_varint", REPORT, NULL, ADD("\x78\xff\xff\xff\xff\xff\xff\xff\xff\xff\2"), 0, "Report is no protobuf" },
+    { "overlong_varint", REQUEST, "status_min", ADD("\x08\x81\x80\x80\x80\x80\x80\x80\x80\x80\0"), 0, NULL },
+    { "field_0", REPORT, NULL, ADD("\0\1"), 0, "Report is no protobuf" },
+    { "field_0_overlong", REPORT, NULL, ADD("\x80\0\1"), 0, "Report is no protobuf" },
+    { "field_highest", REPORT, NULL, ADD("\xf8\xff\xff\xff\x0f\1"), 0, NULL },
+    { "field_beyond_highest", REPORT, NULL, ADD("\x80\x80\x80\x80\x10\1"), 0, "Report is no protobuf" },
+    { "group", REPORT, NULL, ADD("\x7b\x7c"), 0, "Report is no protobuf" },
+    { "wire_type_7", REPORT, NULL, ADD("\x7f\1"), 0, "Report is no protobuf" },
+    { "wire_type_of_fixed", HELLO, "hello_min", ADD("\x08\1"), 0, "Hello.session_id has the wrong wire type 0" },
+    { "wire_type_of_bytes", HELLO, "hello_min", ADD("\x10\1"), 0, "Hello.token has the wrong wire type 0" },
+    { "wire_type_of_bool", REPLY, "told_min", ADD("\x0d\1\0\0\0"), 0, "Told.drain has the wrong wire type 5" },
+    { "wire_type_of_child", REPLY, NULL, ADD("\x08\1"), 0, "Reply.failure has the wrong wire type 0" },
+    { "length_beyond_end", REPORT, NULL, ADD("\x7a\2x"), 0, "Report is no protobuf" },
+    { "length_huge", REPORT, NULL, ADD("\x7a\xff\xff\xff\xff\x0fx"), 0, "Report is no protobuf" },
+    { "scalar_64_times", REPORT, NULL, ADD("\x11\1\0\0\0\0\0\0\0"), 64, NULL },
+    { "duplicate_scalar", REQUEST, "attach_max", ADD("\x28\7"), 0, NULL },
+    { "duplicate_text", REQUEST, "attach_max", ADD("\x1a\1x"), 0, NULL },
+    { "duplicate_child", REQUEST, "next_max", ADD("\x0a\x09\x09\5\0\0\0\0\0\0\0"), 0, NULL },
+    { "64_bits_in_32", REQUEST, "attach_min", ADD("\x28\x81\x80\x80\x80\x10"), 0, "Attach.weight is 4294967297; it has" },
+    { "negative_enum", REPLY, "attached_min", ADD("\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\1"), 0,
+      "Attached.carrier is 18446744073709551615; it has 32 bits" },
     /* what our structs cannot say */
-    {"name_with_nul", REQUEST, "attach_min", ADD("\x1a\3a\0b"), 0, "Attach.name contains a NUL"},
-    {"endpoint_with_nul", REQUEST, "attach_min", ADD("\x3a\2v\0"), 0, "Attach.endpoints contains a NUL"},
-    {"text_with_nul", WELCOME, "welcome_min", ADD("\x12\1\0"), 0, "Welcome.text contains a NUL"},
-    {"name_64", REQUEST, "attach_min", ADD("\x1a\x40" KEY30 KEY30 "0123"), 0,
-     "Attach.name has more than 63 bytes: \"01"},
-    {"text_384", WELCOME, "welcome_min", ADD("\x12\x80\3" KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 KEY30
-     KEY30 KEY30 "012345678901234567890123"), 0, "Welcome.text has more than 383 bytes"},
-    {"secret_31", REQUEST, "next_min", ADD("\x0a\x2a\x09\1\0\0\0\0\0\0\0\x12\x1f" KEY30 "x"), 0,
-     "SessionKey.secret has 31 bytes; it must have 32..32"},
-    {"token_33", HELLO, "hello_min", ADD("\x12\x21" KEY30 "xyz"), 0, "Hello.token has 33 bytes; it must have 32..32"},
-    {"token_empty", REPLY, "attached_min", ADD("\x1a\0"), 0, "Attached.token has 0 bytes"},
-    {"next_without_session", REQUEST, NULL, ADD("\x12\0"), 0, "Next.session is missing"},
-    {"settle_without_session", REQUEST, NULL, ADD("\x1a\0"), 0, "Settle.session is missing"},
-    {"detach_without_session", REQUEST, NULL, ADD("\x22\0"), 0, "Detach.session is missing"},
-    {"attached_without_session", REPLY, NULL, ADD("\x12\2\x08\1"), 0, "Attached.session is missing"},
-    {"handoff_without_info", REPLY, "told_min", ADD("\x1a\0"), 0, "Handoff.info is missing"},
-    {"page_without_broker", REPLY, NULL, ADD("\x32\0"), 0, "StatusPage.broker is missing"},
-    {"info_without_local", DELIVERY, NULL,
-     ADD("\x0a\x10\x09\1\0\0\0\0\0\0\0\x18\4\x20\2\x4a\1w"), 0, "SocketInfo.local is missing"},
-    {"ip_5", DELIVERY, "info_min", ADD("\x42\7\x0a\5" "12345"), 0, "Address.ip has 5 bytes; it must have 4 or 16"},
-    {"ip_3", DELIVERY, "info_min", ADD("\x42\5\x0a\3" "123"), 0, "Address.ip has 3 bytes; it must have 4..16"},
-    {"ip_17", DELIVERY, "info_min", ADD("\x42\x13\x0a\x11" "12345678901234567"), 0, "Address.ip has 17 bytes"},
-    {"port_65536", DELIVERY, "info_min", ADD("\x42\5\x15\0\0\1\0"), 0, "Address.port is 65536; it must be 0..65535"},
-    {"results_65", REPORT, "report_max", ADD("\x0a\x0b\x09\1\0\0\0\0\0\0\0\x10\1"), 0,
-     "Report.results has 65 entries; it must have 0..64"},
-    {"settle_65", REQUEST, "settle_max", ADD("\x12\x0b\x09\1\0\0\0\0\0\0\0\x10\1"), 0, "Settle.results has 65 entries"},
-    {"kept_65", REPLY, "settled_max", ADD("\x08\1"), 0, "Settled.kept has 65 entries"},
-    {"endpoints_33", REQUEST, "attach_max", ADD("\x3a\1v"), 0, "Attach.endpoints has 33 entries; it must have 1..32"},
-    {"handoffs_13", REPLY, "told_max", ADD("\x1a\0"), 0, "Told.handoffs has 13 entries; it must have 0..12"},
-    {"page_endpoints_5", REPLY, "page_max", ADD("\x12\0"), 0, "StatusPage.endpoints has 5 entries"},
-    {"page_sessions_5", REPLY, "page_max", ADD("\x1a\0"), 0, "StatusPage.sessions has 5 entries"},
-    {"endpoint_without_histogram", REPLY, "page_empty", ADD("\x12\3\x0a\1w"), 0,
-     "EndpointStatus.accept_to_lease is missing"},
-    {"buckets_7", REPLY, "page_empty", ADD("\x12\x0f\x0a\1w\xa2\1\x09\x0a\7\0\0\0\0\0\0\0"), 0,
-     "Histogram.buckets has 7 entries; it must have 8..8"},
-    {"addresses_17", REPLY, "page_empty", ADD("\x12\x6b" "\x12\4\x0a\2zz" "\x12\4\x0a\2zz" "\x12\4\x0a\2zz"
-     "\x12\4\x0a\2zz" "\x12\4\x0a\2zz" "\x12\4\x0a\2zz" "\x12\4\x0a\2zz" "\x12\4\x0a\2zz" "\x12\4\x0a\2zz"
-     "\x12\4\x0a\2zz" "\x12\4\x0a\2zz" "\x12\4\x0a\2zz" "\x12\4\x0a\2zz" "\x12\4\x0a\2zz" "\x12\4\x0a\2zz"
-     "\x12\4\x0a\2zz" "\x12\4\x0a\2zz" "\x0a\3web"), 0, "EndpointStatus.addresses has 17 entries"},
+    { "name_with_nul", REQUEST, "attach_min", ADD("\x1a\3a\0b"), 0, "Attach.name contains a NUL" },
+    { "endpoint_with_nul", REQUEST, "attach_min", ADD("\x3a\2v\0"), 0, "Attach.endpoints contains a NUL" },
+    { "text_with_nul", WELCOME, "welcome_min", ADD("\x12\1\0"), 0, "Welcome.text contains a NUL" },
+    { "name_64", REQUEST, "attach_min", ADD("\x1a\x40" KEY30 KEY30 "0123"), 0, "Attach.name has more than 63 bytes: \"01" },
+    { "text_384", WELCOME, "welcome_min",
+      ADD("\x12\x80\3" KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 "012345678901234567890123"), 0,
+      "Welcome.text has more than 383 bytes" },
+    { "secret_31", REQUEST, "next_min", ADD("\x0a\x2a\x09\1\0\0\0\0\0\0\0\x12\x1f" KEY30 "x"), 0,
+      "SessionKey.secret has 31 bytes; it must have 32..32" },
+    { "token_33", HELLO, "hello_min", ADD("\x12\x21" KEY30 "xyz"), 0, "Hello.token has 33 bytes; it must have 32..32" },
+    { "token_empty", REPLY, "attached_min", ADD("\x1a\0"), 0, "Attached.token has 0 bytes" },
+    { "next_without_session", REQUEST, NULL, ADD("\x12\0"), 0, "Next.session is missing" },
+    { "settle_without_session", REQUEST, NULL, ADD("\x1a\0"), 0, "Settle.session is missing" },
+    { "detach_without_session", REQUEST, NULL, ADD("\x22\0"), 0, "Detach.session is missing" },
+    { "attached_without_session", REPLY, NULL, ADD("\x12\2\x08\1"), 0, "Attached.session is missing" },
+    { "handoff_without_info", REPLY, "told_min", ADD("\x1a\0"), 0, "Handoff.info is missing" },
+    { "page_without_broker", REPLY, NULL, ADD("\x32\0"), 0, "StatusPage.broker is missing" },
+    { "info_without_local", DELIVERY, NULL, ADD("\x0a\x10\x09\1\0\0\0\0\0\0\0\x18\4\x20\2\x4a\1w"), 0,
+      "SocketInfo.local is missing" },
+    { "ip_5", DELIVERY, "info_min",
+      ADD("\x42\7\x0a\5"
+          "12345"),
+      0, "Address.ip has 5 bytes; it must have 4 or 16" },
+    { "ip_3", DELIVERY, "info_min",
+      ADD("\x42\5\x0a\3"
+          "123"),
+      0, "Address.ip has 3 bytes; it must have 4..16" },
+    { "ip_17", DELIVERY, "info_min",
+      ADD("\x42\x13\x0a\x11"
+          "12345678901234567"),
+      0, "Address.ip has 17 bytes" },
+    { "port_65536", DELIVERY, "info_min", ADD("\x42\5\x15\0\0\1\0"), 0, "Address.port is 65536; it must be 0..65535" },
+    { "results_65", REPORT, "report_max", ADD("\x0a\x0b\x09\1\0\0\0\0\0\0\0\x10\1"), 0,
+      "Report.results has 65 entries; it must have 0..64" },
+    { "settle_65", REQUEST, "settle_max", ADD("\x12\x0b\x09\1\0\0\0\0\0\0\0\x10\1"), 0, "Settle.results has 65 entries" },
+    { "kept_65", REPLY, "settled_max", ADD("\x08\1"), 0, "Settled.kept has 65 entries" },
+    { "endpoints_33", REQUEST, "attach_max", ADD("\x3a\1v"), 0, "Attach.endpoints has 33 entries; it must have 1..32" },
+    { "handoffs_13", REPLY, "told_max", ADD("\x1a\0"), 0, "Told.handoffs has 13 entries; it must have 0..12" },
+    { "page_endpoints_5", REPLY, "page_max", ADD("\x12\0"), 0, "StatusPage.endpoints has 5 entries" },
+    { "page_sessions_5", REPLY, "page_max", ADD("\x1a\0"), 0, "StatusPage.sessions has 5 entries" },
+    { "endpoint_without_histogram", REPLY, "page_empty", ADD("\x12\3\x0a\1w"), 0, "EndpointStatus.accept_to_lease is missing" },
+    { "buckets_7", REPLY, "page_empty", ADD("\x12\x0f\x0a\1w\xa2\1\x09\x0a\7\0\0\0\0\0\0\0"), 0,
+      "Histogram.buckets has 7 entries; it must have 8..8" },
+    { "addresses_17", REPLY, "page_empty",
+      ADD("\x12\x6b"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x12\4\x0a\2zz"
+          "\x0a\3web"),
+      0, "EndpointStatus.addresses has 17 entries" },
 };
 
 #define N_RAW_CASES SB_WIRE_COUNT(raw_cases)
@@ -647,95 +698,89 @@ struct struct_case {
 #define SET(member, value) offsetof(union wire_any, member), sizeof(((union wire_any *)0)->member), (value)
 
 static const struct struct_case struct_cases[] = {
-    {"request_kind_0", "status_min", SET(request.kind, 0), NULL},
-    {"request_kind_7", "status_min", SET(request.kind, 7), NULL},
-    {"version_0", "attach_min", SET(request.as.attach.version_min, 0), "Attach.version_min is 0"},
-    {"version_order", "attach_max", SET(request.as.attach.version_max, 3),
-     "Attach.version_max is 3, less than version_min 4294967295"},
-    {"name_empty", "attach_max", SET(request.as.attach.name[0], 0), "Attach.name is \"\"; it must be 1..63 of"},
-    {"name_slash", "attach_max", SET(request.as.attach.name[2], '/'), "Attach.name is \"Aa/x"},
-    {"name_newline", "attach_max", SET(request.as.attach.name[2], '\n'), "Attach.name is \"Aa\\x0ax"},
-    {"name_escape", "attach_max", SET(request.as.attach.name[0], 0x1b), "Attach.name is \"\\x1ba"},
-    {"name_high", "attach_max", SET(request.as.attach.name[0], 0xff), "Attach.name is \"\\xffa"},
-    {"name_dot", "attach_min", SET(request.as.attach.name[0], '.'), "Attach.name is \".\"; it must"},
-    {"name_unterminated", "attach_max", SET(request.as.attach.name[63], 'x'), NULL},
-    {"weight_0", "attach_max", SET(request.as.attach.weight, 0), "Attach.weight is 0; it must be 1..1000"},
-    {"weight_1001", "attach_max", SET(request.as.attach.weight, 1001), "Attach.weight is 1001; it must be 1..1000"},
-    {"window_1025", "attach_max", SET(request.as.attach.window, 1025), "Attach.window is 1025; it must be 0..1024"},
-    {"endpoints_0", "attach_min", SET(request.as.attach.n_endpoints, 0), "Attach.endpoints has 0 entries"},
-    {"endpoints_huge", "attach_min", SET(request.as.attach.n_endpoints, UINT32_MAX), NULL},
-    {"endpoint_empty", "attach_max", SET(request.as.attach.endpoints[2][0], 0), "Attach.endpoints[2] is \"\""},
-    {"resume_id_0", "attach_max", SET(request.as.attach.resume.id, 0), "SessionKey.id is 0; it must not be"},
-    {"next_id_0", "next_min", SET(request.as.next.id, 0), "SessionKey.id is 0"},
-    {"detach_id_0", "detach_min", SET(request.as.detach.id, 0), "SessionKey.id is 0"},
-    {"settle_0", "settle_min", SET(request.as.settle.n_results, 0), "Settle.results has 0 entries; it must have 1..64"},
-    {"settle_lease_0", "settle_max", SET(request.as.settle.results[9].lease_id, 0), "Result.lease_id is 0"},
-    {"verdict_0", "settle_max", SET(request.as.settle.results[9].verdict, 0), "Result.verdict is 0; it must be 1..5"},
-    {"verdict_6", "settle_max", SET(request.as.settle.results[9].verdict, 6), "Result.verdict is 6; it must be 1..5"},
-    {"drain_nobody", "drain_max", SET(request.as.drain.worker[0], 0), "Drain.worker is missing"},
-    {"drain_both", "drain_max", SET(request.as.drain.by_generation, 1), "Drain.worker is given together"},
-    {"drain_generation", "drain_max", SET(request.as.drain.generation, 1), "Drain.generation is given without"},
-    {"drain_name", "drain_max", SET(request.as.drain.worker[0], ' '), "Drain.worker is \" axx"},
-    {"reply_kind_0", "told_min", SET(reply.kind, 0), NULL},
-    {"failure_ok", "failure_min", SET(reply.as.failure.status, 0), "Failure.status is 0; it must be 1.."},
-    {"failure_unknown", "failure_min", SET(reply.as.failure.status, SOCKBROKER_STATUS_COUNT), "Failure.status is 22"},
-    {"failure_text_bare_continuation", "failure_max", SET(reply.as.failure.text[0], 0x80), "Failure.text is not UTF-8"},
-    {"failure_text_overlong_2", "failure_max", SET(reply.as.failure.text[0], 0xc1), "Failure.text is not UTF-8"},
-    {"failure_text_overlong_3", "failure_max", SET(reply.as.failure.text[3], 0x9f), "Failure.text is not UTF-8"},
-    {"failure_text_surrogate", "failure_max", SET(reply.as.failure.text[6], 0xa0), "Failure.text is not UTF-8"},
-    {"failure_text_overlong_4", "failure_max", SET(reply.as.failure.text[9], 0x8f), "Failure.text is not UTF-8"},
-    {"failure_text_beyond", "failure_max", SET(reply.as.failure.text[13], 0x90), "Failure.text is not UTF-8"},
-    {"failure_text_cut", "failure_max", SET(reply.as.failure.text[382], 0xc3), "Failure.text is not UTF-8"},
-    {"failure_text_unterminated", "failure_max", SET(reply.as.failure.text[383], 'x'), NULL},
-    {"attached_version_0", "attached_min", SET(reply.as.attached.version, 0), "Attached.version is 0"},
-    {"attached_id_0", "attached_min", SET(reply.as.attached.session.id, 0), "SessionKey.id is 0"},
-    {"carrier_0", "attached_min", SET(reply.as.attached.carrier, 0), "Attached.carrier is 0; it must be 1..2"},
-    {"carrier_3", "attached_min", SET(reply.as.attached.carrier, 3), "Attached.carrier is 3; it must be 1..2"},
-    {"finish_within_high", "attached_max", SET(reply.as.attached.finish_within_ms, 1001),
-     "Attached.finish_within_ms is 1001; it must be 0..1000"},
-    {"heartbeat_99", "attached_min", SET(reply.as.attached.heartbeat_ms, 99),
-     "Attached.heartbeat_ms is 99; it must be"},
-    {"heartbeat_high", "attached_max", SET(reply.as.attached.heartbeat_ms, 3600001),
-     "Attached.heartbeat_ms is 3600001"},
-    {"handoffs_huge", "told_max", SET(reply.as.told.n_handoffs, 13), NULL},
-    {"handoff_lease_0", "told_max", SET(reply.as.told.handoffs[11].info.lease_id, 0), "SocketInfo.lease_id is 0"},
-    {"kept_huge", "settled_max", SET(reply.as.settled.n_kept, 65), NULL},
-    {"page_endpoint_name", "page_min", SET(reply.as.status.endpoints[0].name[0], 0), "EndpointStatus.name is \"\""},
-    {"page_word", "page_max", SET(reply.as.status.endpoints[3].policy[5], 0xff), "EndpointStatus.policy is not UTF-8"},
-    {"page_word_long", "page_max", SET(reply.as.status.endpoints[3].mode[23], 'x'), NULL},
-    {"page_session_0", "page_max", SET(reply.as.status.sessions[3].id, 0), "SessionStatus.id is 0"},
-    {"page_session_name", "page_max", SET(reply.as.status.sessions[3].name[9], ':'), "SessionStatus.name is"},
-    {"page_session_endpoint", "page_max", SET(reply.as.status.sessions[0].endpoints[31][9], ':'),
-     "SessionStatus.endpoints[31] is"},
-    {"page_state", "page_max", SET(reply.as.status.broker.state[0], 0xff), "BrokerStatus.state is not UTF-8"},
-    {"hello_id_0", "hello_min", SET(hello.session_id, 0), "Hello.session_id is 0"},
-    {"welcome_unknown", "welcome_min", SET(welcome.status, SOCKBROKER_STATUS_COUNT),
-     "Welcome.status is 22; it must be 0.."},
-    {"welcome_text", "welcome_max", SET(welcome.text[7], 0xfe), "Welcome.text is not UTF-8"},
-    {"delivery_kind_4", "info_min", SET(delivery.kind, 4), NULL},
-    {"delivery_lease_0", "lease_min", SET(delivery.number, 0), "Delivery.lease_id is 0"},
-    {"delivery_probe_0", "probe_max", SET(delivery.number, 0), "Delivery.probe is 0"},
-    {"delivery_numbers_differ", "info_min", SET(delivery.number, 2), NULL},
-    {"socket_family_5", "info_min", SET(delivery.record.info.socket_family, 5),
-     "SocketInfo.socket_family is 5; it must"},
-    {"socket_type_0", "info_min", SET(delivery.record.info.type, 0), "SocketInfo.type is 0; it must be 1..2"},
-    {"socket_type_3", "info_min", SET(delivery.record.info.type, 3), "SocketInfo.type is 3; it must be 1..2"},
-    {"protocol_256", "info_min", SET(delivery.record.info.protocol, 256),
-     "SocketInfo.protocol is 256; it must be 0..255"},
-    {"stream_without_peer", "info_min", SET(delivery.record.info.type, 1), "SocketInfo.peer is missing"},
-    {"peer_family_5", "info_max", SET(delivery.record.info.peer.family, 5), NULL},
-    {"local_none", "info_max", SET(delivery.record.info.local.family, 0), NULL},
-    {"ipv4_with_scope", "info_min", SET(delivery.record.info.local.scope_id, 1), "Address.scope_id is set for an IPv4"},
-    {"endpoint_slash", "info_max", SET(delivery.record.info.endpoint[2], '/'), "SocketInfo.endpoint is \"Aa/x"},
-    {"protocol_info_627", "info_max", SET(delivery.record.protocol_info_len, 627),
-     "SocketInfo.protocol_info has 627 bytes; it must have 0 or 628"},
-    {"protocol_info_629", "info_max", SET(delivery.record.protocol_info_len, 629), NULL},
-    {"layout_5", "info_max", SET(delivery.record.protocol_info_layout, 5),
-     "SocketInfo.protocol_info_layout is 5; it must"},
-    {"layout_without_info", "info_min", SET(delivery.record.protocol_info_layout, 8),
-     "SocketInfo.protocol_info_layout is 8; it must be 0 without"},
-    {"report_results_huge", "report_max", SET(report.n_results, UINT32_MAX), NULL},
-    {"report_lease_0", "report_max", SET(report.results[63].lease_id, 0), "Result.lease_id is 0"},
+    { "request_kind_0", "status_min", SET(request.kind, 0), NULL },
+    { "request_kind_7", "status_min", SET(request.kind, 7), NULL },
+    { "version_0", "attach_min", SET(request.as.attach.version_min, 0), "Attach.version_min is 0" },
+    { "version_order", "attach_max", SET(request.as.attach.version_max, 3),
+      "Attach.version_max is 3, less than version_min 4294967295" },
+    { "name_empty", "attach_max", SET(request.as.attach.name[0], 0), "Attach.name is \"\"; it must be 1..63 of" },
+    { "name_slash", "attach_max", SET(request.as.attach.name[2], '/'), "Attach.name is \"Aa/x" },
+    { "name_newline", "attach_max", SET(request.as.attach.name[2], '\n'), "Attach.name is \"Aa\\x0ax" },
+    { "name_escape", "attach_max", SET(request.as.attach.name[0], 0x1b), "Attach.name is \"\\x1ba" },
+    { "name_high", "attach_max", SET(request.as.attach.name[0], 0xff), "Attach.name is \"\\xffa" },
+    { "name_dot", "attach_min", SET(request.as.attach.name[0], '.'), "Attach.name is \".\"; it must" },
+    { "name_unterminated", "attach_max", SET(request.as.attach.name[63], 'x'), NULL },
+    { "weight_0", "attach_max", SET(request.as.attach.weight, 0), "Attach.weight is 0; it must be 1..1000" },
+    { "weight_1001", "attach_max", SET(request.as.attach.weight, 1001), "Attach.weight is 1001; it must be 1..1000" },
+    { "window_1025", "attach_max", SET(request.as.attach.window, 1025), "Attach.window is 1025; it must be 0..1024" },
+    { "endpoints_0", "attach_min", SET(request.as.attach.n_endpoints, 0), "Attach.endpoints has 0 entries" },
+    { "endpoints_huge", "attach_min", SET(request.as.attach.n_endpoints, UINT32_MAX), NULL },
+    { "endpoint_empty", "attach_max", SET(request.as.attach.endpoints[2][0], 0), "Attach.endpoints[2] is \"\"" },
+    { "resume_id_0", "attach_max", SET(request.as.attach.resume.id, 0), "SessionKey.id is 0; it must not be" },
+    { "next_id_0", "next_min", SET(request.as.next.id, 0), "SessionKey.id is 0" },
+    { "detach_id_0", "detach_min", SET(request.as.detach.id, 0), "SessionKey.id is 0" },
+    { "settle_0", "settle_min", SET(request.as.settle.n_results, 0), "Settle.results has 0 entries; it must have 1..64" },
+    { "settle_lease_0", "settle_max", SET(request.as.settle.results[9].lease_id, 0), "Result.lease_id is 0" },
+    { "verdict_0", "settle_max", SET(request.as.settle.results[9].verdict, 0), "Result.verdict is 0; it must be 1..5" },
+    { "verdict_6", "settle_max", SET(request.as.settle.results[9].verdict, 6), "Result.verdict is 6; it must be 1..5" },
+    { "drain_nobody", "drain_max", SET(request.as.drain.worker[0], 0), "Drain.worker is missing" },
+    { "drain_both", "drain_max", SET(request.as.drain.by_generation, 1), "Drain.worker is given together" },
+    { "drain_generation", "drain_max", SET(request.as.drain.generation, 1), "Drain.generation is given without" },
+    { "drain_name", "drain_max", SET(request.as.drain.worker[0], ' '), "Drain.worker is \" axx" },
+    { "reply_kind_0", "told_min", SET(reply.kind, 0), NULL },
+    { "failure_ok", "failure_min", SET(reply.as.failure.status, 0), "Failure.status is 0; it must be 1.." },
+    { "failure_unknown", "failure_min", SET(reply.as.failure.status, SOCKBROKER_STATUS_COUNT), "Failure.status is 22" },
+    { "failure_text_bare_continuation", "failure_max", SET(reply.as.failure.text[0], 0x80), "Failure.text is not UTF-8" },
+    { "failure_text_overlong_2", "failure_max", SET(reply.as.failure.text[0], 0xc1), "Failure.text is not UTF-8" },
+    { "failure_text_overlong_3", "failure_max", SET(reply.as.failure.text[3], 0x9f), "Failure.text is not UTF-8" },
+    { "failure_text_surrogate", "failure_max", SET(reply.as.failure.text[6], 0xa0), "Failure.text is not UTF-8" },
+    { "failure_text_overlong_4", "failure_max", SET(reply.as.failure.text[9], 0x8f), "Failure.text is not UTF-8" },
+    { "failure_text_beyond", "failure_max", SET(reply.as.failure.text[13], 0x90), "Failure.text is not UTF-8" },
+    { "failure_text_cut", "failure_max", SET(reply.as.failure.text[382], 0xc3), "Failure.text is not UTF-8" },
+    { "failure_text_unterminated", "failure_max", SET(reply.as.failure.text[383], 'x'), NULL },
+    { "attached_version_0", "attached_min", SET(reply.as.attached.version, 0), "Attached.version is 0" },
+    { "attached_id_0", "attached_min", SET(reply.as.attached.session.id, 0), "SessionKey.id is 0" },
+    { "carrier_0", "attached_min", SET(reply.as.attached.carrier, 0), "Attached.carrier is 0; it must be 1..2" },
+    { "carrier_3", "attached_min", SET(reply.as.attached.carrier, 3), "Attached.carrier is 3; it must be 1..2" },
+    { "finish_within_high", "attached_max", SET(reply.as.attached.finish_within_ms, 1001),
+      "Attached.finish_within_ms is 1001; it must be 0..1000" },
+    { "heartbeat_99", "attached_min", SET(reply.as.attached.heartbeat_ms, 99), "Attached.heartbeat_ms is 99; it must be" },
+    { "heartbeat_high", "attached_max", SET(reply.as.attached.heartbeat_ms, 3600001), "Attached.heartbeat_ms is 3600001" },
+    { "handoffs_huge", "told_max", SET(reply.as.told.n_handoffs, 13), NULL },
+    { "handoff_lease_0", "told_max", SET(reply.as.told.handoffs[11].info.lease_id, 0), "SocketInfo.lease_id is 0" },
+    { "kept_huge", "settled_max", SET(reply.as.settled.n_kept, 65), NULL },
+    { "page_endpoint_name", "page_min", SET(reply.as.status.endpoints[0].name[0], 0), "EndpointStatus.name is \"\"" },
+    { "page_word", "page_max", SET(reply.as.status.endpoints[3].policy[5], 0xff), "EndpointStatus.policy is not UTF-8" },
+    { "page_word_long", "page_max", SET(reply.as.status.endpoints[3].mode[23], 'x'), NULL },
+    { "page_session_0", "page_max", SET(reply.as.status.sessions[3].id, 0), "SessionStatus.id is 0" },
+    { "page_session_name", "page_max", SET(reply.as.status.sessions[3].name[9], ':'), "SessionStatus.name is" },
+    { "page_session_endpoint", "page_max", SET(reply.as.status.sessions[0].endpoints[31][9], ':'),
+      "SessionStatus.endpoints[31] is" },
+    { "page_state", "page_max", SET(reply.as.status.broker.state[0], 0xff), "BrokerStatus.state is not UTF-8" },
+    { "hello_id_0", "hello_min", SET(hello.session_id, 0), "Hello.session_id is 0" },
+    { "welcome_unknown", "welcome_min", SET(welcome.status, SOCKBROKER_STATUS_COUNT), "Welcome.status is 22; it must be 0.." },
+    { "welcome_text", "welcome_max", SET(welcome.text[7], 0xfe), "Welcome.text is not UTF-8" },
+    { "delivery_kind_4", "info_min", SET(delivery.kind, 4), NULL },
+    { "delivery_lease_0", "lease_min", SET(delivery.number, 0), "Delivery.lease_id is 0" },
+    { "delivery_probe_0", "probe_max", SET(delivery.number, 0), "Delivery.probe is 0" },
+    { "delivery_numbers_differ", "info_min", SET(delivery.number, 2), NULL },
+    { "socket_family_5", "info_min", SET(delivery.record.info.socket_family, 5), "SocketInfo.socket_family is 5; it must" },
+    { "socket_type_0", "info_min", SET(delivery.record.info.type, 0), "SocketInfo.type is 0; it must be 1..2" },
+    { "socket_type_3", "info_min", SET(delivery.record.info.type, 3), "SocketInfo.type is 3; it must be 1..2" },
+    { "protocol_256", "info_min", SET(delivery.record.info.protocol, 256), "SocketInfo.protocol is 256; it must be 0..255" },
+    { "stream_without_peer", "info_min", SET(delivery.record.info.type, 1), "SocketInfo.peer is missing" },
+    { "peer_family_5", "info_max", SET(delivery.record.info.peer.family, 5), NULL },
+    { "local_none", "info_max", SET(delivery.record.info.local.family, 0), NULL },
+    { "ipv4_with_scope", "info_min", SET(delivery.record.info.local.scope_id, 1), "Address.scope_id is set for an IPv4" },
+    { "endpoint_slash", "info_max", SET(delivery.record.info.endpoint[2], '/'), "SocketInfo.endpoint is \"Aa/x" },
+    { "protocol_info_627", "info_max", SET(delivery.record.protocol_info_len, 627),
+      "SocketInfo.protocol_info has 627 bytes; it must have 0 or 628" },
+    { "protocol_info_629", "info_max", SET(delivery.record.protocol_info_len, 629), NULL },
+    { "layout_5", "info_max", SET(delivery.record.protocol_info_layout, 5), "SocketInfo.protocol_info_layout is 5; it must" },
+    { "layout_without_info", "info_min", SET(delivery.record.protocol_info_layout, 8),
+      "SocketInfo.protocol_info_layout is 8; it must be 0 without" },
+    { "report_results_huge", "report_max", SET(report.n_results, UINT32_MAX), NULL },
+    { "report_lease_0", "report_max", SET(report.results[63].lease_id, 0), "Result.lease_id is 0" },
 };
 
 #define N_STRUCT_CASES SB_WIRE_COUNT(struct_cases)
@@ -846,8 +891,7 @@ static void mapped_address_is_refused(void **state)
     (void)state;
     make(sample_named("info_max"), &m);
     memcpy(m.delivery.record.info.peer.ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16);
-    assert_int_equal(sb_wire_pack_delivery(&m.delivery, message.at, sizeof(message.at), &message.len),
-                     SOCKBROKER_INVALID);
+    assert_int_equal(sb_wire_pack_delivery(&m.delivery, message.at, sizeof(message.at), &message.len), SOCKBROKER_INVALID);
     pack_unchecked(&sb_wire_delivery, &m, &message);
     expect_refused("mapped", &wire_kinds[DELIVERY], "Address.ip is an IPv4-mapped IPv6 address");
 }
@@ -859,8 +903,7 @@ static void same_endpoint_twice_is_refused(void **state)
     (void)state;
     make(sample_named("attach_max"), &m);
     memcpy(m.request.as.attach.endpoints[31], m.request.as.attach.endpoints[4], SOCKBROKER_NAME_MAX + 1);
-    assert_int_equal(sb_wire_pack_request(&m.request, message.at, sizeof(message.at), &message.len),
-                     SOCKBROKER_INVALID);
+    assert_int_equal(sb_wire_pack_request(&m.request, message.at, sizeof(message.at), &message.len), SOCKBROKER_INVALID);
     pack_unchecked(&sb_wire_request, &m, &message);
     expect_refused("twice", &wire_kinds[REQUEST], "Attach.endpoints[31] is \"Eaxx");
 }
@@ -903,7 +946,7 @@ static void bytes_are_judged_as_protobuf_says(void **state)
 static void the_last_of_two_values_counts(void **state)
 {
     static const char added[] = "\x28\7\x1a\1x"; /* weight, name */
-    static const struct raw_case both = {"both", REQUEST, "attach_max", ADD(added), 0, NULL};
+    static const struct raw_case both = { "both", REQUEST, "attach_max", ADD(added), 0, NULL };
     static struct sb_request request;
 
     (void)state;
@@ -955,8 +998,7 @@ static void every_flipped_bit_is_survived(void **state)
 }
 
 /* The least memory that does, found by giving ever more; `with` must fail cleanly below it. */
-static size_t least_memory(bool (*with)(const struct sample *sample, struct sb_arena *arena),
-                           const struct sample *sample)
+static size_t least_memory(bool (*with)(const struct sample *sample, struct sb_arena *arena), const struct sample *sample)
 {
     for (size_t size = 0; size <= SB_WIRE_MESSAGE_SCRATCH; size += SB_ARENA_ALIGN) {
         struct sb_arena arena;
@@ -1041,7 +1083,7 @@ static void names_are_judged(void **state)
     assert_false(sb_name_is_valid("..", 2));
     assert_false(sb_name_is_valid("a\0", 2));
     for (int c = 0; c < 256; c++)
-        assert_int_equal(sb_name_is_valid((const char[]){(char)c}, 1), c != 0 && strchr(allowed, c) != NULL);
+        assert_int_equal(sb_name_is_valid((const char[]){ (char)c }, 1), c != 0 && strchr(allowed, c) != NULL);
 }
 
 /* ---- files ---- */
@@ -1129,7 +1171,7 @@ static void write_files(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest writing[] = {cmocka_unit_test(write_files)};
+    const struct CMUnitTest writing[] = { cmocka_unit_test(write_files) };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_message_comes_back_as_it_was),
         cmocka_unit_test(too_small_a_buffer_is_refused),

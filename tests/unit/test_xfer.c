@@ -646,7 +646,7 @@ static void a_receiver_at_its_limit_says_which_lease(void **state)
         assert_int_equal(d.number, LEASE + i);
         assert_int_equal(sock, SOCKBROKER_SOCKET_NONE);
         assert_int_equal(unit_count_descriptors(), n_before);
-        assert_true(is_end_of_pipe(ends[0])); /* it did not stay in the pair either */
+        assert_true(is_end_of_pipe(ends[0]));                               /* it did not stay in the pair either */
         assert_status(SOCKBROKER_OK, sb_xfer_receive(p.worker, &d, &sock)); /* the next packet is whole */
         assert_int_equal(d.kind, SB_DELIVERY_PROBE);
         close(ends[0]);

@@ -190,7 +190,8 @@ int unit_tcp_listen(const char *ip, uint16_t *port_out)
     assert_int_equal(listen(sock, 16), 0);
     len = sizeof(sa);
     assert_int_equal(getsockname(sock, (struct sockaddr *)&sa, &len), 0);
-    *port_out = ntohs(sa.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&sa)->sin6_port : ((struct sockaddr_in *)&sa)->sin_port);
+    *port_out =
+        ntohs(sa.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&sa)->sin6_port : ((struct sockaddr_in *)&sa)->sin_port);
     return sock;
 }
 

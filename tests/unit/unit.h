@@ -30,8 +30,7 @@
 #define UNIT_SANITIZED 0
 #endif
 
-#define assert_status(expected, got)                                                                                   \
-    unit_assert_status((expected), (got), #got, __FILE__, __LINE__)
+#define assert_status(expected, got) unit_assert_status((expected), (got), #got, __FILE__, __LINE__)
 void unit_assert_status(sockbroker_status expected, sockbroker_status got, const char *what, const char *file, int line);
 
 /* ---- each test leaves as many descriptors as it found ---- */
@@ -44,14 +43,14 @@ int unit_teardown(void **state); /* waits for what closes late; -1 with a list o
 
 /* ---- events ---- */
 
-bool unit_wait_for(bool (*holds)(void *), void *arg);  /* false after UNIT_PATIENCE_MS */
+bool unit_wait_for(bool (*holds)(void *), void *arg); /* false after UNIT_PATIENCE_MS */
 bool unit_wait_readable(int fd);
-int unit_poll(int fd, short events, int timeout_ms);   /* revents; 0 on timeout */
+int unit_poll(int fd, short events, int timeout_ms); /* revents; 0 on timeout */
 
 /* ---- a folder of its own, below /tmp ---- */
 
-const char *unit_folder(void);      /* made at the first call of a test */
-void unit_folder_remove(void);      /* and all that is in it */
+const char *unit_folder(void);           /* made at the first call of a test */
+void unit_folder_remove(void);           /* and all that is in it */
 const char *unit_path(const char *name); /* in it; good until the fourth call after */
 
 /* ---- TCP ---- */

@@ -42,7 +42,10 @@ struct sockbroker_worker_options {
     int attach_timeout_ms; /* how long open() may wait for the broker's answer, and try again when it is busy; 0 means 5000 */
     bool wait_for_broker;  /* open() succeeds without a broker and attaches as soon as there is one */
 };
-#define SOCKBROKER_WORKER_OPTIONS_INIT { sizeof(struct sockbroker_worker_options), NULL, NULL, NULL, 0, 0, 0, 0, false }
+#define SOCKBROKER_WORKER_OPTIONS_INIT                                                                                         \
+    {                                                                                                                          \
+        sizeof(struct sockbroker_worker_options), NULL, NULL, NULL, 0, 0, 0, 0, false                                          \
+    }
 
 /* A connection that is yours now. */
 struct sockbroker_conn {

@@ -44,12 +44,12 @@ enum sockbroker_socket_type {
 
 /* Everything about a socket that the broker handed over, so that a worker needs no further system call. */
 struct sockbroker_socket_info {
-    uint64_t lease_id;       /* never used twice by one broker; 0 = none */
-    uint64_t accept_time_ns; /* CLOCK_MONOTONIC of this machine when the broker accepted it */
+    uint64_t lease_id;                    /* never used twice by one broker; 0 = none */
+    uint64_t accept_time_ns;              /* CLOCK_MONOTONIC of this machine when the broker accepted it */
     enum sockbroker_family socket_family; /* of the socket itself: IPV6 for a dual-stack one, also for an IPv4 peer */
     enum sockbroker_socket_type type;
-    uint32_t protocol; /* IANA protocol number: 6 TCP, 17 UDP */
-    bool nonblocking;  /* how the socket was handed over */
+    uint32_t protocol;            /* IANA protocol number: 6 TCP, 17 UDP */
+    bool nonblocking;             /* how the socket was handed over */
     struct sockbroker_addr peer;  /* who is at the other end */
     struct sockbroker_addr local; /* the address the peer connected to */
     char endpoint[SOCKBROKER_NAME_MAX + 1];

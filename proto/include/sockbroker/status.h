@@ -19,15 +19,15 @@ extern "C" {
 typedef enum sockbroker_status {
     SOCKBROKER_OK = 0,
 
-    SOCKBROKER_AGAIN,       /* nothing there now; wait for the descriptor and call again */
-    SOCKBROKER_TIMEOUT,     /* the time you gave has passed */
-    SOCKBROKER_DRAINING,    /* the broker asked this worker to finish: no more connections will come */
-    SOCKBROKER_CLOSED,      /* the object was closed, by you or by the other side */
-    SOCKBROKER_REFUSED,     /* a rule of the broker's configuration says no */
-    SOCKBROKER_BUSY,        /* a limit is reached; try again later */
-    SOCKBROKER_NOT_FOUND,   /* no endpoint, worker or session of that name */
-    SOCKBROKER_NAME_TAKEN,  /* a living worker has this name already */
-    SOCKBROKER_NO_BROKER,   /* nothing answers in that runtime directory */
+    SOCKBROKER_AGAIN,      /* nothing there now; wait for the descriptor and call again */
+    SOCKBROKER_TIMEOUT,    /* the time you gave has passed */
+    SOCKBROKER_DRAINING,   /* the broker asked this worker to finish: no more connections will come */
+    SOCKBROKER_CLOSED,     /* the object was closed, by you or by the other side */
+    SOCKBROKER_REFUSED,    /* a rule of the broker's configuration says no */
+    SOCKBROKER_BUSY,       /* a limit is reached; try again later */
+    SOCKBROKER_NOT_FOUND,  /* no endpoint, worker or session of that name */
+    SOCKBROKER_NAME_TAKEN, /* a living worker has this name already */
+    SOCKBROKER_NO_BROKER,  /* nothing answers in that runtime directory */
 
     SOCKBROKER_INVALID,     /* an argument, option or text is not acceptable; the error says which and why */
     SOCKBROKER_BAD_MESSAGE, /* the other side sent something that is not a valid message */
