@@ -29,7 +29,6 @@ enum sb_broker_state {
 struct sb_broker {
     uv_loop_t loop;
     struct sb_config config;
-    const char *config_path; /* NULL: everything came from the command line */
     sockbroker_status (*read_config)(void *arg, struct sb_config *config_out, struct sockbroker_error *error_out);
     void *read_config_arg;
     enum sb_broker_state state;
