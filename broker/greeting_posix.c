@@ -112,7 +112,7 @@ static void greet(struct stranger *st, const struct sb_hello *hello)
     if (!status)
         status = check(st->greeter, hello, &peer, &session);
     if (!status)
-        status = sb_session_connect(session, &peer.handle, &worker_end);
+        status = sb_session_connect(session, &peer.handle, hello->ring, &worker_end);
     answer(st->sock, status, worker_end);
     if (status && session)
         sb_session_end(session, "its pair could not be made");

@@ -25,7 +25,10 @@ void sb_mailbox_remove(struct sb_mailbox *m, struct sb_session *s); /* before th
 /* Also tell when the pair takes packets again. */
 void sb_mailbox_want_writable(struct sb_mailbox *m, struct sb_session *s, bool wanted);
 
-/* Reads what has come; calls sb_session_heard() for each that has something. */
+/* It has leases to settle now, or none any more. */
+void sb_mailbox_expect(struct sb_mailbox *m, struct sb_session *s, bool expected);
+
+/* Takes what has come, by rings and by packets. */
 void sb_mailbox_collect(struct sb_mailbox *m);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <utlist.h>
 
 #include "broker/dispatch.h"
 #include "broker/session.h"
@@ -13,7 +14,9 @@
 
 struct sb_mailbox {
     struct sb_broker *broker;
-    sockbroker_socket set; /* an epoll set of all pairs; the loop watches it only while eager */
+    sockbroker_socket set;       /* an epoll set of all pairs; the loop watches it only while eager */
+    struct sb_session *expected; /* have leases to settle */
+    uint32_t n_expected;
     bool eager;
     uint64_t eager_until_ms;
     unsigned n_handles;
@@ -24,7 +27,39 @@ struct sb_mailbox {
     bool has_progress; /* reports came since late was set */
 };
 
-void sb_mailbox_collect(struct sb_mailbox *m)
+void sb_mailbox_expect(struct sb_mailbox *m, struct sb_session *s, bool expected)
+{
+    if (!expected) {
+        DL_DELETE2(m->expected, s, expected_prev, expected_next);
+        m->n_expected--;
+        return;
+    }
+    DL_APPEND2(m->expected, s, expected_prev, expected_next);
+    m->n_expected++;
+    if (m->eager)
+        sb_ring_raise_bell(&s->ring);
+}
+
+/* Each goes to the end of the list before its turn, for what it says may take any session off the list. True when somebody in
+ * it uses packets. */
+static bool look_into_rings(struct sb_mailbox *m)
+{
+    bool packets = false;
+
+    for (uint32_t n = m->n_expected; n && m->expected; n--) {
+        struct sb_session *s = m->expected;
+
+        DL_DELETE2(m->expected, s, expected_prev, expected_next);
+        DL_APPEND2(m->expected, s, expected_prev, expected_next);
+        if (m->eager)
+            sb_ring_raise_bell(&s->ring);
+        packets |= !s->uses_ring;
+        m->has_progress |= sb_session_look(s);
+    }
+    return packets;
+}
+
+static void read_packets(struct sb_mailbox *m)
 {
     struct epoll_event events[EVENTS_MAX];
     uint32_t rounds =
@@ -39,9 +74,10 @@ void sb_mailbox_collect(struct sb_mailbox *m)
     }
 }
 
-static bool is_expecting(const struct sb_mailbox *m)
+void sb_mailbox_collect(struct sb_mailbox *m)
 {
-    return m->broker->leases.n_leased > 0;
+    look_into_rings(m);
+    read_packets(m);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
@@ -78,7 +114,7 @@ static void on_late(void *arg)
     struct sb_mailbox *m = arg;
 
     m->late_is_set = false;
-    if (!is_expecting(m))
+    if (!m->expected)
         return;
     if (m->has_progress) {
         set_late(m);
@@ -95,16 +131,14 @@ static void on_before_sleep(uv_prepare_t *prepare)
 {
     struct sb_mailbox *m = prepare->data;
 
-    if (m->eager) {
-        if (uv_now(&m->broker->loop) >= m->eager_until_ms)
-            set_eager(m, false);
+    if (m->eager && uv_now(&m->broker->loop) >= m->eager_until_ms)
+        set_eager(m, false);
+    if (!m->expected)
         return;
-    }
-    if (is_expecting(m)) {
-        sb_mailbox_collect(m);
-        sb_dispatch_pump(m->broker);
-    }
-    if (is_expecting(m) && !m->late_is_set)
+    if (look_into_rings(m) && !m->eager)
+        read_packets(m);
+    sb_dispatch_pump(m->broker);
+    if (m->expected && !m->eager && !m->late_is_set)
         set_late(m);
 }
 

@@ -234,7 +234,18 @@ static void on_death(uv_poll_t *poll, int status, int events)
     sb_dispatch_pump(b);
 }
 
-sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *handle, sockbroker_socket *worker_end_out)
+/* A worker that gets none sends packets. */
+static void give_ring(struct sb_session *s)
+{
+    sockbroker_socket memory = SOCKBROKER_SOCKET_NONE;
+
+    if (!sb_ring_create(&s->ring, &memory) && sb_xfer_send_ring(s->end, memory))
+        sb_ring_close(&s->ring);
+    sb_socket_close(&memory);
+}
+
+sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *handle, bool wants_ring,
+                                     sockbroker_socket *worker_end_out)
 {
     sockbroker_status st = sb_xfer_open_pair(&s->end, &s->worker_end);
 
@@ -250,6 +261,8 @@ sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *ha
     s->death.data = s;
     s->peer.handle = sb_socket_take(handle);
     uv_poll_start(&s->death, UV_READABLE, on_death);
+    if (wants_ring && s->carrier == SB_CARRIER_DIRECT)
+        give_ring(s);
     *worker_end_out = s->worker_end;
     return SOCKBROKER_OK;
 }
@@ -269,6 +282,7 @@ static void close_handles(struct sb_session *s)
         uv_close((uv_handle_t *)&s->death, on_handle_closed);
     sb_socket_close(&s->end);
     sb_socket_close(&s->worker_end);
+    sb_ring_close(&s->ring);
     sb_peer_close(&s->peer);
     free(s->places);
     s->places = NULL;

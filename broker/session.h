@@ -8,6 +8,7 @@
 #include "broker/broker.h"
 #include "broker/selector.h"
 #include "proto/peer.h"
+#include "proto/ring.h"
 #include "proto/xfer.h"
 
 enum sb_session_state {
@@ -40,13 +41,16 @@ struct sb_session {
     enum sb_carrier carrier;
     struct sb_peer peer; /* ids from the control channel; the handle once it has said Hello */
 
-    sockbroker_socket end;        /* ours of the pair */
-    sockbroker_socket worker_end; /* a duplicate of the worker's, to read back what it left */
-    bool in_mailbox;              /* end is watched there */
-    bool watches_death;           /* the loop holds the next handle */
-    uv_poll_t death;              /* on peer.handle */
-    bool blocked;                 /* the pair is full: wait until it is writable */
-    uint64_t rest_until_ms;       /* after a nack, or while the system is short of something */
+    sockbroker_socket end;                            /* ours of the pair */
+    sockbroker_socket worker_end;                     /* a duplicate of the worker's, to read back what it left */
+    bool in_mailbox;                                  /* end is watched there */
+    struct sb_session *expected_prev, *expected_next; /* in the mailbox, while it has leases to settle */
+    struct sb_ring ring;                              /* how it settles them; if it did not ask for one, by packets alone */
+    bool uses_ring;                                   /* something has come by it */
+    bool watches_death;                               /* the loop holds the next handle */
+    uv_poll_t death;                                  /* on peer.handle */
+    bool blocked;                                     /* the pair is full: wait until it is writable */
+    uint64_t rest_until_ms;                           /* after a nack, or while the system is short of something */
 
     struct sb_place *places; /* one for each endpoint it serves */
     uint32_t n_places;
@@ -79,7 +83,8 @@ struct sb_session *sb_session_find(struct sb_broker *b, uint64_t id);
 struct sb_session *sb_session_find_name(struct sb_broker *b, const char *name);
 
 /* Gives it its pair. handle (a process handle) moves in on OK; worker_end_out is lent: send it on, do not close it. */
-sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *handle, sockbroker_socket *worker_end_out);
+sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *handle, bool wants_ring,
+                                     sockbroker_socket *worker_end_out);
 
 /* Lease a connection to it. OK; or BUSY: not now, choose another (the session has noted why). The connection is the
  * caller's on any but OK. */
@@ -90,6 +95,9 @@ bool sb_session_needs_fresh_counts(const struct sb_session *s);
 
 /* Its pair has something: reports to read, or room again. */
 void sb_session_heard(struct sb_session *s, bool writable);
+
+/* Takes what is in its ring. True when there was something. */
+bool sb_session_look(struct sb_session *s);
 
 /* What became of a lease, as the worker says. Ids that are not this session's are counted and ignored. True when the lease
  * was this session's and the verdict took effect. */

@@ -45,7 +45,8 @@ static void add_lease(struct sb_session *s, struct sb_member *m, struct sb_conn 
     c->session = s;
     c->told = false;
     DL_APPEND(s->leases, c);
-    s->n_unacked++;
+    if (s->n_unacked++ == 0)
+        sb_mailbox_expect(s->broker->mailbox, s, true);
     s->n_open++;
     m->n_pending++;
     m->n_open++;
@@ -89,7 +90,8 @@ void sb_session_remove_lease(struct sb_session *s, struct sb_conn *c, bool stays
     struct sb_member *m = sb_session_member(s, c->endpoint);
 
     DL_DELETE(s->leases, c);
-    s->n_unacked--;
+    if (--s->n_unacked == 0)
+        sb_mailbox_expect(s->broker->mailbox, s, false);
     s->n_open -= !stays_open;
     if (m) {
         m->n_pending--;
@@ -180,18 +182,42 @@ static void apply_report(struct sb_session *s, const struct sb_report *r)
         note_probe(s, r->probe);
 }
 
+static void note_bad_report(struct sb_session *s, const char *cause)
+{
+    s->broker->bad_messages++;
+    sb_log(SB_LOG_WARNING, "bad_report", "worker=%s cause=\"%s\"", s->name, cause);
+}
+
+/* OK also when there is nothing. */
+static sockbroker_status read_ring(struct sb_session *s)
+{
+    struct sb_report r;
+    sockbroker_status st;
+
+    while ((st = sb_ring_take(&s->ring, &r)) == SOCKBROKER_OK) {
+        s->uses_ring = true;
+        apply_report(s, &r);
+        if (!s->n_unacked)
+            return SOCKBROKER_OK; /* nothing more is expected; and nobody can hold us here for ever */
+    }
+    if (st == SOCKBROKER_BAD_MESSAGE)
+        note_bad_report(s, "its ring holds no result");
+    return st == SOCKBROKER_AGAIN ? SOCKBROKER_OK : st;
+}
+
 sockbroker_status sb_session_read_reports(struct sb_session *s)
 {
     struct sb_report r;
     struct sockbroker_error error;
+    sockbroker_status st = read_ring(s); /* what it said there came first */
+
+    if (st)
+        return st;
 
     for (unsigned i = 0; i < REPORTS_MAX; i++) {
-        sockbroker_status st = sb_xfer_receive_report(s->end, &r, &error);
-
-        if (st == SOCKBROKER_BAD_MESSAGE) {
-            s->broker->bad_messages++;
-            sb_log(SB_LOG_WARNING, "bad_report", "worker=%s cause=\"%s\"", s->name, error.text);
-        }
+        st = sb_xfer_receive_report(s->end, &r, &error);
+        if (st == SOCKBROKER_BAD_MESSAGE)
+            note_bad_report(s, error.text);
         if (st)
             return st;
         apply_report(s, &r);
@@ -217,6 +243,22 @@ void sb_session_heard(struct sb_session *s, bool writable)
     else
         sb_session_refresh(s);
     sb_waiters_check(b);
+}
+
+bool sb_session_look(struct sb_session *s)
+{
+    struct sb_broker *b = s->broker;
+    uint32_t n_before = s->ring.n_taken;
+    sockbroker_status st = read_ring(s);
+    bool came = st || s->ring.n_taken != n_before;
+
+    if (st)
+        sb_session_end(s, "sent a bad report");
+    else if (came)
+        sb_session_refresh(s);
+    if (came)
+        sb_waiters_check(b);
+    return came;
 }
 
 /* ---- taking back ---- */

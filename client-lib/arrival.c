@@ -80,15 +80,37 @@ static sockbroker_status keep_socket(struct sockbroker_worker *w, struct sb_link
 
 /* ---- packets ---- */
 
+/* Without it, results go by packets. */
+static void keep_ring(struct sockbroker_worker *w, struct sb_link *link, sockbroker_socket memory)
+{
+    struct sb_ring ring = SB_RING_NONE;
+    sockbroker_status st = sb_ring_open(memory, &ring);
+
+    sb_socket_close(&memory);
+    sb_lock_take(w->lock);
+    if (!st && !link->ring.page)
+        link->ring = ring;
+    else
+        sb_ring_close(&ring);
+    sb_lock_drop(w->lock);
+}
+
+static bool is_lease(const struct sb_delivery *d)
+{
+    return d->kind == SB_DELIVERY_INFO || d->kind == SB_DELIVERY_LEASE;
+}
+
 /* One packet. OK: conn_out is filled. AGAIN with more_out: it was something else, look again. */
-static sockbroker_status take_packet(struct sockbroker_worker *w, struct sb_link *link, struct sockbroker_conn *conn_out,
-                                     bool *more_out)
+static sockbroker_status take_packet(struct sockbroker_worker *w, struct sb_link *link, bool wait,
+                                     struct sockbroker_conn *conn_out, bool *more_out)
 {
     struct sb_delivery d;
     sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
-    sockbroker_status st = sb_xfer_receive(link->end, &d, &sock);
+    sockbroker_status st = wait ? sb_xfer_wait(link->end, &d, &sock) : sb_xfer_receive(link->end, &d, &sock);
 
-    *more_out = false;
+    *more_out = st == SOCKBROKER_NO_DESCRIPTORS && !is_lease(&d);
+    if (*more_out)
+        return SOCKBROKER_AGAIN;
     if (st == SOCKBROKER_NO_DESCRIPTORS)
         sb_report_result(w, link, d.number, SB_VERDICT_NACK_DESCRIPTORS);
     if (st)
@@ -102,7 +124,10 @@ static sockbroker_status take_packet(struct sockbroker_worker *w, struct sb_link
     *more_out = true;
     if (d.kind == SB_DELIVERY_LEASE)
         return keep_socket(w, link, d.number, sock);
-    sb_report_probe(w, link, d.number);
+    if (d.kind == SB_DELIVERY_RING)
+        keep_ring(w, link, sock);
+    else
+        sb_report_probe(w, link, d.number);
     return SOCKBROKER_AGAIN;
 }
 
@@ -122,30 +147,10 @@ static void note_empty(struct sockbroker_worker *w, struct sb_link *link)
     sb_lock_drop(w->lock);
 }
 
-static sockbroker_status take_from(struct sockbroker_worker *w, struct sb_link *link, bool empty,
-                                   struct sockbroker_conn *conn_out)
-{
-    sockbroker_status st = next_pending(w, link, conn_out);
-    bool more = true;
-
-    while (st == SOCKBROKER_AGAIN && more && !empty) {
-        st = take_packet(w, link, conn_out, &more);
-        if (st == SOCKBROKER_AGAIN && link->carrier == SB_CARRIER_MESSAGE)
-            st = next_pending(w, link, conn_out);
-    }
-    if (st == SOCKBROKER_BAD_MESSAGE) /* not one of our brokers: it sees the end and the library attaches anew */
-        sb_ends_shut(link->end);
-    if (st != SOCKBROKER_CLOSED && st != SOCKBROKER_BAD_MESSAGE)
-        return st;
-    note_empty(w, link);
-    return next_pending(w, link, conn_out);
-}
-
-/* ---- what to answer ---- */
-
 struct view {
     struct sb_link *link; /* the one to read: first what an earlier broker left behind */
     bool empty;
+    bool is_simple; /* carrier = direct and no earlier broker: all that can happen shows in the pair */
     bool has_halves;
     enum sockbroker_worker_state state;
 };
@@ -159,17 +164,41 @@ static struct view look(struct sockbroker_worker *w)
     v.empty = v.link && v.link->empty;
     v.has_halves = w->pending.n_used > 0;
     v.state = w->state;
+    v.is_simple = v.link && v.link == w->link && !v.empty && v.link->carrier == SB_CARRIER_DIRECT && !v.has_halves &&
+                  v.state == SOCKBROKER_WORKER_READY;
     sb_lock_drop(w->lock);
     return v;
 }
 
-sockbroker_status sb_arrival_take(struct sockbroker_worker *w, struct sockbroker_conn *conn_out)
+static sockbroker_status take_from(struct sockbroker_worker *w, const struct view *v, bool wait,
+                                   struct sockbroker_conn *conn_out)
+{
+    struct sb_link *link = v->link;
+    sockbroker_status st = v->is_simple ? SOCKBROKER_AGAIN : next_pending(w, link, conn_out);
+    bool more = true;
+
+    while (st == SOCKBROKER_AGAIN && more && !v->empty) {
+        st = take_packet(w, link, wait && v->is_simple, conn_out, &more);
+        if (st == SOCKBROKER_AGAIN && link->carrier == SB_CARRIER_MESSAGE)
+            st = next_pending(w, link, conn_out);
+    }
+    if (st == SOCKBROKER_BAD_MESSAGE) /* not one of our brokers: it sees the end and the library attaches anew */
+        sb_ends_shut(link->end);
+    if (st != SOCKBROKER_CLOSED && st != SOCKBROKER_BAD_MESSAGE)
+        return st;
+    note_empty(w, link);
+    return next_pending(w, link, conn_out);
+}
+
+/* ---- what to answer ---- */
+
+sockbroker_status sb_arrival_take(struct sockbroker_worker *w, bool wait, struct sockbroker_conn *conn_out)
 {
     struct view v = look(w);
     sockbroker_status st = SOCKBROKER_AGAIN;
 
     if (v.link && v.state != SOCKBROKER_WORKER_CLOSED)
-        st = take_from(w, v.link, v.empty, conn_out);
+        st = take_from(w, &v, wait, conn_out);
     sb_link_release(w, v.link);
     if (st != SOCKBROKER_AGAIN)
         return st;

@@ -5,7 +5,8 @@
 
 #include "client-lib/worker_state.h"
 
-/* What there is now, as sockbroker_worker_next() answers; AGAIN: nothing, and something may come. */
-sockbroker_status sb_arrival_take(struct sockbroker_worker *w, struct sockbroker_conn *conn_out);
+/* What there is now, as sockbroker_worker_next() answers; AGAIN: nothing, and something may come.
+ * wait: it may wait in the pair if that is all there is to watch; sb_worker_set_state() ends it. */
+sockbroker_status sb_arrival_take(struct sockbroker_worker *w, bool wait, struct sockbroker_conn *conn_out);
 
 #endif

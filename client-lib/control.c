@@ -28,6 +28,7 @@ static sockbroker_status make_link(struct sockbroker_worker *w, const struct sb_
     link->carrier = attached->carrier;
     link->session = attached->session;
     link->n_users = 1;
+    hello.ring = link->carrier == SB_CARRIER_DIRECT;
     sockbroker_status st = sb_link_open(w->dir, &hello, w->attach_timeout_ms, &link->end, error);
     if (st == SOCKBROKER_NOT_FOUND) /* the session just made had to make room for others */
         st = SOCKBROKER_BUSY;

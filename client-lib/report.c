@@ -10,6 +10,7 @@ static void begin(struct sb_report *r)
 {
     r->n_results = 0;
     r->probe = 0;
+    r->bell = false;
 }
 
 static void add(struct sb_report *r, uint64_t lease_id, enum sb_verdict verdict)
@@ -49,7 +50,7 @@ static void send_report(struct sockbroker_worker *w, const struct sb_link *link,
         send_by_pair(w, link, r);
 }
 
-void sb_report_result(struct sockbroker_worker *w, const struct sb_link *link, uint64_t lease_id, enum sb_verdict verdict)
+void sb_report_result(struct sockbroker_worker *w, struct sb_link *link, uint64_t lease_id, enum sb_verdict verdict)
 {
     struct sb_report r;
 
@@ -58,7 +59,13 @@ void sb_report_result(struct sockbroker_worker *w, const struct sb_link *link, u
     sb_lock_take(w->lock);
     add_finished(w, &r);
     w->n_open += verdict == SB_VERDICT_ACK;
+    bool is_told = sb_ring_put(&link->ring, r.results, r.n_results);
     sb_lock_drop(w->lock);
+    if (is_told && !sb_ring_bell_was_up(&link->ring))
+        return;
+    if (is_told)
+        begin(&r);
+    r.bell = is_told;
     send_by_pair(w, link, &r);
 }
 

@@ -6,7 +6,7 @@
 #include "client-lib/worker_state.h"
 
 /* One verdict, now; what is over and waits for company rides along. An ACK counts as open. */
-void sb_report_result(struct sockbroker_worker *w, const struct sb_link *link, uint64_t lease_id, enum sb_verdict verdict);
+void sb_report_result(struct sockbroker_worker *w, struct sb_link *link, uint64_t lease_id, enum sb_verdict verdict);
 
 /* Somebody reads. */
 void sb_report_probe(struct sockbroker_worker *w, const struct sb_link *link, uint64_t number);

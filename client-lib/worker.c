@@ -133,7 +133,7 @@ sockbroker_status sockbroker_worker_next(struct sockbroker_worker *w, int timeou
     if (is_forked(w))
         return SOCKBROKER_FORKED;
     for (;;) {
-        sockbroker_status st = sb_arrival_take(w, conn_out);
+        sockbroker_status st = sb_arrival_take(w, timeout_ms < 0, conn_out);
 
         if (st != SOCKBROKER_AGAIN || timeout_ms == 0)
             return st;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proto/socket.h"
+#include "proto/xfer.h"
 
 struct sb_link *sb_link_use(struct sb_link *link)
 {
@@ -17,6 +18,7 @@ void sb_link_drop(struct sockbroker_worker *w, struct sb_link *link)
         return;
     sb_wake_unwatch(&w->wake, link->end);
     sb_socket_close(&link->end);
+    sb_ring_close(&link->ring);
     free(link);
 }
 
@@ -71,9 +73,20 @@ void sb_worker_update_bell(struct sockbroker_worker *w)
         sb_wake_quiet(&w->wake);
 }
 
+/* Threads that wait in the pair do not hear the bell. */
+static void wake_waiting(const struct sb_link *link)
+{
+    if (link && link->carrier == SB_CARRIER_DIRECT)
+        sb_xfer_stop_waiting(link->end);
+}
+
 void sb_worker_set_state(struct sockbroker_worker *w, enum sockbroker_worker_state state)
 {
-    if (!w->stopping)
+    bool changes = !w->stopping && w->state != state;
+
+    if (changes)
         w->state = state;
+    if (changes && (state == SOCKBROKER_WORKER_DRAINING || state == SOCKBROKER_WORKER_CLOSED))
+        wake_waiting(w->link);
     sb_worker_update_bell(w);
 }

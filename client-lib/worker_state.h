@@ -11,6 +11,7 @@
 #include "client-lib/pending.h"
 #include "client-lib/wake.h"
 #include "proto/channel.h"
+#include "proto/ring.h"
 #include "proto/rundir.h"
 #include "proto/thread.h"
 #include "sockbroker/worker.h"
@@ -21,8 +22,9 @@ struct sb_link {
     sockbroker_socket end;
     enum sb_carrier carrier;
     struct sb_session_key session;
-    unsigned n_users; /* threads that use it now, and the worker itself */
-    bool empty;       /* its broker has gone and everything in it was read */
+    struct sb_ring ring; /* carrier = direct; once the broker has sent one. Put under the lock */
+    unsigned n_users;    /* threads that use it now, and the worker itself */
+    bool empty;          /* its broker has gone and everything in it was read */
 };
 
 struct sockbroker_worker {

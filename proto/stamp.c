@@ -203,7 +203,7 @@ bool sb_stamp_pack_report(const struct sb_report *r, uint8_t *buf, size_t cap, s
 {
     uint8_t *at = buf;
 
-    if (r->probe || !r->n_results || r->n_results * RESULT_LEN > cap)
+    if (r->probe || r->bell || !r->n_results || r->n_results * RESULT_LEN > cap)
         return false;
     for (uint32_t i = 0; i < r->n_results; i++, at += RESULT_LEN) {
         memcpy(at, before_id, sizeof(before_id));
@@ -239,5 +239,6 @@ bool sb_stamp_unpack_report(const uint8_t *data, size_t len, struct sb_report *r
     }
     report_out->n_results = (uint32_t)n;
     report_out->probe = 0;
+    report_out->bell = false;
     return true;
 }

@@ -260,6 +260,7 @@ sockbroker_status sb_wire_unpack_reply(const uint8_t *data, size_t len, struct s
 struct sb_hello {
     uint64_t session_id;
     uint8_t token[SB_SECRET_LEN];
+    bool ring;
 };
 
 struct sb_welcome {
@@ -280,11 +281,12 @@ enum sb_delivery_kind {
     SB_DELIVERY_INFO = 1, /* with a descriptor */
     SB_DELIVERY_LEASE,    /* with a descriptor; its record comes in a Handoff */
     SB_DELIVERY_PROBE,    /* without one */
+    SB_DELIVERY_RING,     /* with the memory of a ring */
 };
 
 struct sb_delivery {
     enum sb_delivery_kind kind;
-    uint64_t number;         /* LEASE: the lease id; PROBE: the probe's number; INFO: equals record.info.lease_id */
+    uint64_t number; /* LEASE: the lease id; PROBE: the probe's number; RING: its bytes; INFO: equals record.info.lease_id */
     struct sb_record record; /* INFO only */
 };
 
@@ -292,6 +294,7 @@ struct sb_report {
     uint32_t n_results;
     struct sb_result results[SB_RESULTS_MAX];
     uint64_t probe; /* 0 = none */
+    bool bell;      /* look into the ring */
 };
 
 sockbroker_status sb_wire_pack_delivery(const struct sb_delivery *delivery, uint8_t *buf, size_t cap, size_t *len_out);

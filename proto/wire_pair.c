@@ -7,6 +7,7 @@
 static const struct sb_wire_field hello_fields[] = {
     SB_WIRE_ID(struct sb_hello, session_id),
     SB_WIRE_BYTES(struct sb_hello, token, SB_SECRET_LEN),
+    SB_WIRE_ANY(struct sb_hello, ring),
 };
 
 const struct sb_wire_message sb_wire_hello = {
@@ -70,6 +71,7 @@ static const struct sb_wire_field delivery_fields[] = {
     SB_WIRE_CHILD(struct sb_delivery, record, &sb_wire_socket_info),
     SB_WIRE_ID(struct sb_delivery, number),
     SB_WIRE_ID(struct sb_delivery, number),
+    SB_WIRE_ID(struct sb_delivery, number),
 };
 
 const struct sb_wire_message sb_wire_delivery = {
@@ -96,6 +98,7 @@ sockbroker_status sb_wire_unpack_delivery(const uint8_t *data, size_t len, struc
 static const struct sb_wire_field report_fields[] = {
     SB_WIRE_CHILDREN(struct sb_report, results, n_results, 0, &sb_wire_result),
     SB_WIRE_ANY(struct sb_report, probe),
+    SB_WIRE_ANY(struct sb_report, bell),
 };
 
 const struct sb_wire_message sb_wire_report = {

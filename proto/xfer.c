@@ -72,12 +72,16 @@ static bool wants_socket(const struct sb_delivery *d)
     return d->kind != SB_DELIVERY_PROBE;
 }
 
-sockbroker_status sb_xfer_receive(sockbroker_socket worker_end, struct sb_delivery *delivery_out, sockbroker_socket *sock_out)
+typedef sockbroker_status (*receive_fn)(sockbroker_socket end, uint8_t *buf, size_t cap, size_t *len_out,
+                                        sockbroker_socket *passenger_out);
+
+static sockbroker_status receive(receive_fn receive_packet, sockbroker_socket worker_end, struct sb_delivery *delivery_out,
+                                 sockbroker_socket *sock_out)
 {
     uint8_t buf[SB_PACKET_MAX];
     size_t len = 0;
     sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
-    sockbroker_status st = sb_xfer_receive_packet(worker_end, buf, sizeof(buf), &len, &sock);
+    sockbroker_status st = receive_packet(worker_end, buf, sizeof(buf), &len, &sock);
 
     if (st && st != SOCKBROKER_NO_DESCRIPTORS)
         return st;
@@ -94,4 +98,14 @@ sockbroker_status sb_xfer_receive(sockbroker_socket worker_end, struct sb_delive
     if (!st)
         *sock_out = sock;
     return st;
+}
+
+sockbroker_status sb_xfer_receive(sockbroker_socket worker_end, struct sb_delivery *delivery_out, sockbroker_socket *sock_out)
+{
+    return receive(sb_xfer_receive_packet, worker_end, delivery_out, sock_out);
+}
+
+sockbroker_status sb_xfer_wait(sockbroker_socket worker_end, struct sb_delivery *delivery_out, sockbroker_socket *sock_out)
+{
+    return receive(sb_xfer_wait_packet, worker_end, delivery_out, sock_out);
 }

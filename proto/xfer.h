@@ -5,7 +5,8 @@
  * taken whole or not at all.
  * Windows (carrier = message only): no pair; sending fills record->protocol_info (WSADuplicateSocketW) for the Handoff.
  *
- * None of these calls blocks. A socket given to a call is lent; one that comes out is yours.
+ * None of these calls blocks, but for the two that say so in their names. A socket given to a call is lent; one that comes out
+ * is yours.
  */
 #ifndef SB_PROTO_XFER_H
 #define SB_PROTO_XFER_H
@@ -13,7 +14,7 @@
 #include "proto/stamp.h"
 #include "proto/wire.h"
 
-/* Both ends, non-blocking and close-on-exec; worker_end may be used by several processes. */
+/* Both ends, close-on-exec; worker_end may be used by several processes. */
 sockbroker_status sb_xfer_open_pair(sockbroker_socket *broker_end_out, sockbroker_socket *worker_end_out);
 
 /* From now on nobody can send a descriptor to this end (SO_PASSRIGHTS). Linux 6.16 and newer; elsewhere nothing changes, and
@@ -30,6 +31,9 @@ void sb_xfer_refuse_sockets(sockbroker_socket end);
 sockbroker_status sb_xfer_send(sockbroker_socket broker_end, enum sb_carrier carrier, struct sb_record *record,
                                sockbroker_socket sock, struct sb_stamp *stamp, int *os_code_out);
 
+/* Gives the worker the memory of a ring. As above. */
+sockbroker_status sb_xfer_send_ring(sockbroker_socket broker_end, sockbroker_socket memory);
+
 /* Asks whether anybody reads. OK, AGAIN, CLOSED, SYSTEM. */
 sockbroker_status sb_xfer_send_probe(sockbroker_socket broker_end, uint64_t number);
 
@@ -38,7 +42,7 @@ sockbroker_status sb_xfer_receive_report(sockbroker_socket broker_end, struct sb
                                          struct sockbroker_error *error_out);
 
 /* Takes back the oldest packet that the worker has not read; its descriptor is dropped, the caller has its own copy.
- * lease_id_out is 0 for a probe. OK, AGAIN (nothing unread). */
+ * lease_id_out is 0 for a probe or a ring. OK, AGAIN (nothing unread). */
 sockbroker_status sb_xfer_withdraw(sockbroker_socket worker_end, uint64_t *lease_id_out);
 
 /* ---- the worker's side ---- */
@@ -47,6 +51,12 @@ sockbroker_status sb_xfer_withdraw(sockbroker_socket worker_end, uint64_t *lease
  * OK; AGAIN; CLOSED (the broker is gone); BAD_MESSAGE;
  * NO_DESCRIPTORS: the packet came and its descriptor could not be installed; delivery_out is filled, tell the broker. */
 sockbroker_status sb_xfer_receive(sockbroker_socket worker_end, struct sb_delivery *delivery_out, sockbroker_socket *sock_out);
+
+/* The same, and waits while nothing is there (no AGAIN). One system call less than to wait for the descriptor and then take. */
+sockbroker_status sb_xfer_wait(sockbroker_socket worker_end, struct sb_delivery *delivery_out, sockbroker_socket *sock_out);
+
+/* Wakes everybody who waits in it; who waits later finds CLOSED when all that was there is taken. The broker's sends fail. */
+void sb_xfer_stop_waiting(sockbroker_socket worker_end);
 
 /* OK, AGAIN (the broker has not read what came before), BUSY (the system is short of memory), CLOSED. */
 sockbroker_status sb_xfer_send_report(sockbroker_socket worker_end, const struct sb_report *report);
@@ -60,5 +70,7 @@ sockbroker_status sb_xfer_send_packet(sockbroker_socket end, const uint8_t *data
  * BAD_MESSAGE (longer than cap, or more than one descriptor: all closed). */
 sockbroker_status sb_xfer_receive_packet(sockbroker_socket end, uint8_t *buf, size_t cap, size_t *len_out,
                                          sockbroker_socket *passenger_out);
+sockbroker_status sb_xfer_wait_packet(sockbroker_socket end, uint8_t *buf, size_t cap, size_t *len_out,
+                                      sockbroker_socket *passenger_out);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "proto/failpoint.h"
 #include "proto/oserr.h"
+#include "proto/ring.h"
 #include "proto/socket.h"
 
 #ifndef SO_PASSRIGHTS
@@ -24,12 +25,17 @@ sockbroker_status sb_xfer_open_pair(sockbroker_socket *broker_end_out, sockbroke
 {
     int ends[2];
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
         return sb_oserr_status(errno);
     sb_xfer_refuse_sockets(ends[0]);
     *broker_end_out = ends[0];
     *worker_end_out = ends[1];
     return SOCKBROKER_OK;
+}
+
+void sb_xfer_stop_waiting(sockbroker_socket worker_end)
+{
+    shutdown(worker_end, SHUT_RD);
 }
 
 union control {
@@ -87,18 +93,18 @@ static sockbroker_socket passenger_of(struct msghdr *m)
     return fd;
 }
 
-static ssize_t receive_message(sockbroker_socket end, struct msghdr *m)
+static ssize_t receive_message(sockbroker_socket end, struct msghdr *m, bool wait)
 {
     ssize_t n;
 
     do
-        n = recvmsg(end, m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        n = recvmsg(end, m, (wait ? 0 : MSG_DONTWAIT) | MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
     return n;
 }
 
-sockbroker_status sb_xfer_receive_packet(sockbroker_socket end, uint8_t *buf, size_t cap, size_t *len_out,
-                                         sockbroker_socket *passenger_out)
+static sockbroker_status receive_packet(sockbroker_socket end, bool wait, uint8_t *buf, size_t cap, size_t *len_out,
+                                        sockbroker_socket *passenger_out)
 {
     union control control;
     struct iovec part = { .iov_base = buf, .iov_len = cap };
@@ -106,7 +112,7 @@ sockbroker_status sb_xfer_receive_packet(sockbroker_socket end, uint8_t *buf, si
     struct msghdr m = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = CMSG_LEN(sizeof(int))
     };
-    ssize_t n = receive_message(end, &m);
+    ssize_t n = receive_message(end, &m, wait);
 
     if (n < 0)
         return sb_oserr_status(errno);
@@ -124,6 +130,18 @@ sockbroker_status sb_xfer_receive_packet(sockbroker_socket end, uint8_t *buf, si
     }
     *passenger_out = passenger;
     return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_xfer_receive_packet(sockbroker_socket end, uint8_t *buf, size_t cap, size_t *len_out,
+                                         sockbroker_socket *passenger_out)
+{
+    return receive_packet(end, false, buf, cap, len_out, passenger_out);
+}
+
+sockbroker_status sb_xfer_wait_packet(sockbroker_socket end, uint8_t *buf, size_t cap, size_t *len_out,
+                                      sockbroker_socket *passenger_out)
+{
+    return receive_packet(end, true, buf, cap, len_out, passenger_out);
 }
 
 static sockbroker_status pack_lease(uint64_t lease_id, uint8_t *buf, size_t cap, size_t *len_out)
@@ -146,13 +164,26 @@ sockbroker_status sb_xfer_send(sockbroker_socket broker_end, enum sb_carrier car
     return st ? st : sb_xfer_send_packet(broker_end, buf, len, sock, os_code_out);
 }
 
+sockbroker_status sb_xfer_send_ring(sockbroker_socket broker_end, sockbroker_socket memory)
+{
+    uint8_t buf[SB_PACKET_MAX];
+    size_t len;
+    int os_code;
+    struct sb_delivery d;
+
+    d.kind = SB_DELIVERY_RING;
+    d.number = SB_RING_BYTES;
+    sockbroker_status st = sb_wire_pack_delivery(&d, buf, sizeof(buf), &len);
+    return st ? st : sb_xfer_send_packet(broker_end, buf, len, memory, &os_code);
+}
+
 sockbroker_status sb_xfer_withdraw(sockbroker_socket worker_end, uint64_t *lease_id_out)
 {
     uint8_t buf[SB_PACKET_MAX];
     struct iovec part = { .iov_base = buf, .iov_len = sizeof(buf) };
     struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 }; /* no room for control data: the kernel drops the descriptor */
     struct sb_delivery d;
-    ssize_t n = receive_message(worker_end, &m);
+    ssize_t n = receive_message(worker_end, &m, false);
 
     if (n < 0)
         return sb_oserr_status(errno);
@@ -160,6 +191,6 @@ sockbroker_status sb_xfer_withdraw(sockbroker_socket worker_end, uint64_t *lease
         return SOCKBROKER_AGAIN; /* our own end is closed: nothing more will come */
     if (sb_wire_unpack_delivery(buf, (size_t)n, &d, NULL))
         return SOCKBROKER_BAD_MESSAGE; /* only the broker writes here */
-    *lease_id_out = d.kind == SB_DELIVERY_PROBE ? 0 : d.number;
+    *lease_id_out = d.kind == SB_DELIVERY_INFO || d.kind == SB_DELIVERY_LEASE ? d.number : 0;
     return SOCKBROKER_OK;
 }

@@ -176,6 +176,17 @@ static void failing_allocations_cost_one_peer_each(void **state)
     finish(b, w);
 }
 
+/* A short cut that cannot be had is no loss: results go by packets. */
+static void worker_without_a_ring_is_served(void **state)
+{
+    fault_need_failpoints();
+    (void)state;
+    struct kit_broker *b = start("SOCKBROKER_FAILPOINTS=ring=ENOMEM*1");
+    struct kit_process *w = start_worker(b, "w1");
+    fault_check_serves(b, 50);
+    finish(b, w);
+}
+
 /* ---- log ---- */
 
 static bool is_there(const char *path)
@@ -486,6 +497,7 @@ int main(int argc, char **argv)
         TEST(soft_limit_of_1024_is_raised),
         TEST(hard_limit_that_is_too_small_is_refused_with_numbers),
         TEST(failing_allocations_cost_one_peer_each),
+        TEST(worker_without_a_ring_is_served),
         TEST(log_that_nobody_reads_blocks_nothing),
         TEST(of_two_brokers_one_wins_and_is_not_harmed),
         TEST(files_and_links_in_the_way_are_refused_and_left_alone),

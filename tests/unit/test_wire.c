@@ -380,6 +380,7 @@ static void hello_max(union wire_any *m)
 {
     m->hello.session_id = UINT64_MAX;
     memset(m->hello.token, 0xff, SB_SECRET_LEN);
+    m->hello.ring = true;
 }
 
 static void welcome_min(union wire_any *m)
@@ -419,6 +420,12 @@ static void probe_max(union wire_any *m)
     m->delivery.number = UINT64_MAX;
 }
 
+static void ring_max(union wire_any *m)
+{
+    m->delivery.kind = SB_DELIVERY_RING;
+    m->delivery.number = UINT64_MAX;
+}
+
 static void report_min(union wire_any *m)
 {
     m->report.n_results = 0;
@@ -429,6 +436,7 @@ static void report_max(union wire_any *m)
     m->report.n_results = SB_RESULTS_MAX;
     results_max(m->report.results);
     m->report.probe = UINT64_MAX;
+    m->report.bell = true;
 }
 
 struct sample {
@@ -479,6 +487,7 @@ static const struct sample samples[] = {
     SAMPLE(DELIVERY, info_max),
     SAMPLE(DELIVERY, lease_min),
     SAMPLE(DELIVERY, probe_max),
+    SAMPLE(DELIVERY, ring_max),
     SAMPLE(REPORT, report_min),
     SAMPLE(REPORT, report_max),
 };
@@ -760,7 +769,8 @@ static const struct struct_case struct_cases[] = {
     { "hello_id_0", "hello_min", SET(hello.session_id, 0), "Hello.session_id is 0" },
     { "welcome_unknown", "welcome_min", SET(welcome.status, SOCKBROKER_STATUS_COUNT), "Welcome.status is 22; it must be 0.." },
     { "welcome_text", "welcome_max", SET(welcome.text[7], 0xfe), "Welcome.text is not UTF-8" },
-    { "delivery_kind_4", "info_min", SET(delivery.kind, 4), NULL },
+    { "delivery_kind_5", "info_min", SET(delivery.kind, 5), NULL },
+    { "delivery_ring_0", "ring_max", SET(delivery.number, 0), "Delivery.ring is 0" },
     { "delivery_lease_0", "lease_min", SET(delivery.number, 0), "Delivery.lease_id is 0" },
     { "delivery_probe_0", "probe_max", SET(delivery.number, 0), "Delivery.probe is 0" },
     { "delivery_numbers_differ", "info_min", SET(delivery.number, 2), NULL },
