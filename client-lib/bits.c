@@ -17,6 +17,15 @@ bool sb_bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
     return rest == 0 || ((a[whole] ^ b[whole]) & top_mask(rest)) == 0;
 }
 
+unsigned sb_bits_common(const uint8_t *a, const uint8_t *b, unsigned max)
+{
+    unsigned n = 0;
+
+    while (n < max && !((a[n / 8] ^ b[n / 8]) & 0x80u >> n % 8))
+        n++;
+    return n;
+}
+
 void sb_bits_clear_after(uint8_t *bytes, size_t n_bytes, unsigned bits)
 {
     size_t whole = bits / 8;

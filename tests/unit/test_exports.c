@@ -77,7 +77,7 @@ static void the_library_shows_what_the_headers_declare_and_nothing_else(void **s
     static const char *const headers[] = {
         SB_SOURCE "/proto/include/sockbroker/status.h",          SB_SOURCE "/proto/include/sockbroker/socket.h",
         SB_SOURCE "/client-lib/include/sockbroker/addr.h",       SB_SOURCE "/client-lib/include/sockbroker/worker.h",
-        SB_SOURCE "/client-lib/include/sockbroker/sockbroker.h",
+        SB_SOURCE "/client-lib/include/sockbroker/sockbroker.h", SB_SOURCE "/client-lib/include/sockbroker/select.h",
     };
     static struct names declared, shown;
 
