@@ -128,7 +128,20 @@ static void read_flags(struct sb_host *host, const char *line)
         a->deprecated = flags & IFA_F_DEPRECATED;
         a->temporary = flags & IFA_F_TEMPORARY;
         a->home = flags & IFA_F_HOMEADDRESS;
-        a->care_of = !a->home; /* as the kernel itself has it; matters only where there are home addresses */
+    }
+}
+
+/* Where there is a home address, the kernel takes every other for a care-of address; elsewhere there are neither. */
+static void mark_care_of(struct sb_host *host)
+{
+    bool has_home = false;
+
+    for (size_t i = 0; i < host->n_addresses; i++)
+        has_home = has_home || host->addresses[i].home;
+    for (size_t i = 0; i < host->n_addresses; i++) {
+        struct sb_host_address *a = &host->addresses[i];
+
+        a->care_of = has_home && a->addr.family == SOCKBROKER_IPV6 && !a->home;
     }
 }
 
@@ -143,6 +156,7 @@ static int read_all_flags(struct sb_host *host)
     while (fgets(line, sizeof(line), f))
         read_flags(host, line);
     fclose(f);
+    mark_care_of(host);
     return 0;
 }
 
