@@ -16,6 +16,7 @@ static const struct command {
     { "status", sb_command_status, "show endpoints, workers and counters" },
     { "drain", sb_command_drain, "give workers nothing new, so that they can finish" },
     { "check", sb_command_check, "read and judge a configuration; binds nothing" },
+    { "addresses", sb_command_addresses, "show the addresses of a host in the order to try them" },
 };
 
 static const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
@@ -49,7 +50,7 @@ static void print_usage(FILE *to)
 {
     fprintf(to, "usage: sockbroker COMMAND [OPTION...]\n\n");
     for (size_t i = 0; i < n_commands; i++)
-        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(to, "\nsockbroker COMMAND --help tells more; sockbroker --version tells the release.\n"
                 "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no broker there.\n");
 }
