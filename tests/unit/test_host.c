@@ -145,10 +145,10 @@ static void require_text(const struct sockbroker_addr *addr, const char *expecte
 {
     char text[SOCKBROKER_ADDR_TEXT_MAX];
 
-    if (!strcmp(sockbroker_addr_format_ip(addr, text), expected))
-        return;
-    print_error("%s is not %s\n", text, expected);
-    UNIT_REQUIRE(!"the address that was expected");
+    bool is_expected = !strcmp(sockbroker_addr_format_ip(addr, text), expected);
+    if (!is_expected)
+        print_error("%s is not %s\n", text, expected);
+    UNIT_REQUIRE(is_expected);
 }
 
 /* One destination, all defaults but that it is kept when unusable. */
@@ -176,6 +176,7 @@ static void loopback_has_itself_as_source(void **state)
     (void)state;
     pair = pair_for("127.0.0.1");
     require_text(&pair.source, "127.0.0.1");
+    assert_int_equal(pair.source.port, 0);
     assert_int_equal(pair.scope, SOCKBROKER_SCOPE_LINK_LOCAL);
     assert_int_equal(pair.common_bits, 8);
     assert_false(pair.encapsulated);
@@ -223,10 +224,18 @@ static void a_source_that_is_not_ours_is_of_no_use(void **state)
 {
     struct sockbroker_select_options options = SOCKBROKER_SELECT_OPTIONS_INIT;
     struct sockbroker_addr destination = read_addr("127.0.0.1"), source = read_addr("192.0.2.77");
+    struct sb_host_wish wish = { .source = &source };
+    enum sockbroker_unusable unusable = SOCKBROKER_USABLE;
     struct sockbroker_pair pair;
+    struct sb_host host;
+    int os_code;
     size_t n;
 
     (void)state;
+    assert_status(SOCKBROKER_OK, sb_host_open(&host, NULL));
+    assert_status(SOCKBROKER_OK, host.find_source(&host, &destination, &wish, &pair.source, &unusable, &os_code));
+    assert_int_equal(unusable, SOCKBROKER_UNUSABLE_NO_SOURCE);
+    sb_host_close(&host);
     options.sources = &source;
     options.n_sources = 1;
     options.keep_unusable = true;
@@ -271,14 +280,16 @@ static void without_descriptors_it_fails_and_says_so(void **state)
 static const struct sb_host_address *known(const struct sb_host *host, const char *ip)
 {
     struct sockbroker_addr addr = read_addr(ip);
+    const struct sb_host_address *found = NULL;
 
     for (size_t i = 0; i < host->n_addresses; i++) {
         if (!memcmp(host->addresses[i].addr.ip, addr.ip, sizeof(addr.ip)))
-            return &host->addresses[i];
+            found = &host->addresses[i];
     }
-    print_error("%s is not listed\n", ip);
-    UNIT_REQUIRE(!"a listed address");
-    return NULL;
+    if (!found)
+        print_error("%s is not listed\n", ip);
+    UNIT_REQUIRE(found != NULL);
+    return found;
 }
 
 static void read_addresses(void *arg)
@@ -339,6 +350,23 @@ static void unusable_destinations_are_told_with_the_reason(void **state)
     skip_without_network(see_what_is_unusable);
 }
 
+/* The same link-local address on two interfaces, and deprecated on one. */
+static void require_each_has_its_own(int deprecated_on, int preferred_on)
+{
+    struct sockbroker_addr addr = read_addr("fe80::4");
+    struct sb_host host;
+
+    add_address(deprecated_on, "fe80::4", 64, 0, true);
+    add_address(preferred_on, "fe80::4", 64, 0, false);
+    UNIT_REQUIRE(sb_host_open(&host, NULL) == SOCKBROKER_OK);
+    addr.scope_id = (uint32_t)deprecated_on;
+    UNIT_REQUIRE(sb_host_describe(&host, &addr).deprecated);
+    addr.scope_id = (uint32_t)preferred_on;
+    UNIT_REQUIRE(!sb_host_describe(&host, &addr).deprecated);
+    UNIT_REQUIRE(sb_host_zone(&host, &addr) == SB_HOST_ZONES);
+    sb_host_close(&host);
+}
+
 /* Two tunnels, one that carries IPv6 in IPv4. */
 static void use_tunnels(void *arg)
 {
@@ -366,6 +394,7 @@ static void use_tunnels(void *arg)
     UNIT_REQUIRE(pair_for("fe80::1").destination.scope_id == (uint32_t)plain);
     add_address(LO, "fe80::3", 64, 0, false);
     UNIT_REQUIRE(pair_for("fe80::1").unusable == SOCKBROKER_UNUSABLE_NO_ZONE); /* two interfaces */
+    require_each_has_its_own(sit, plain);
     close(tun_sit);
     close(tun_plain);
 }

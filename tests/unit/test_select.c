@@ -704,6 +704,8 @@ static void rule_5_needs_a_known_interface(void **state)
 
     (void)state;
     assert_int_equal(sb_source_compare(&goal, &a, &b), 0);
+    b.facts.interface_index = 0; /* of neither it is known, which does not make them alike */
+    assert_int_equal(sb_source_compare(&goal, &a, &b), 0);
     goal.interface_index = 2;
     assert_int_equal(sb_source_compare(&goal, &a, &b), 5);
 }
@@ -791,6 +793,7 @@ static void only_the_given_sources_are_used(void **state)
     options.sources = sources;
     options.n_sources = read_addrs("2001:db9::2, ::ffff:10.0.0.2", sources);
     sources[0].port = 99;
+    sources[0].scope_id = 9; /* which means nothing there */
     make(&m, "2001:db8::1, 10.0.0.1", &options, &r);
     assert_string_equal(print(&r), "10.0.0.1 from 10.0.0.2, 2001:db8::1 from 2001:db9::2");
     assert_int_equal(r.pairs[1].source.port, 0);
@@ -956,10 +959,12 @@ static void a_port_stays_with_its_destination(void **state)
     (void)state;
     list[0].port = 80;
     list[1].port = 443;
+    list[1].scope_id = 9; /* which means nothing there */
     set_up(&m, "2001:db8::2, 10.0.0.2");
     assert_status(SOCKBROKER_OK, sb_pairs_make(&m.host, list, 2, &options, pairs, &n, NULL));
     assert_int_equal(pairs[0].destination.port, 443);
     assert_int_equal(pairs[1].destination.port, 80);
+    assert_int_equal(pairs[0].destination.scope_id, 0);
 }
 
 /* Any lists at all: nothing is lost, neighbours are in order by the rule that is told, and sorting again changes nothing. */
