@@ -1,5 +1,6 @@
 /* Any bytes as text: what is accepted must come back the same through its printed form, and must hold the promises of
- * addr.h. The same bytes as an address and a prefix: what is printed must be read back. Seeds: tests/data/addr. */
+ * addr.h and, for an entry of a policy table, of select.h. The same bytes as an address and a prefix: what is printed must be
+ * read back. Seeds: tests/data/addr. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "sockbroker/addr.h"
+#include "sockbroker/select.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -93,10 +95,24 @@ static void check_prefix(const struct sockbroker_prefix *prefix)
     REQUIRE(sockbroker_prefix_match(prefix, &mapped));
 }
 
+static void check_policy(const struct sockbroker_policy *policy)
+{
+    char text[SOCKBROKER_POLICY_TEXT_MAX];
+    struct sockbroker_policy again;
+
+    check_prefix(&policy->prefix);
+    REQUIRE(sockbroker_policy_check(policy, 1, NULL) == SOCKBROKER_OK);
+    REQUIRE(sockbroker_policy_parse(sockbroker_policy_format(policy, text), &again, NULL) == SOCKBROKER_OK);
+    REQUIRE(again.precedence == policy->precedence && again.label == policy->label);
+    REQUIRE(again.prefix.bits == policy->prefix.bits && same(&again.prefix.addr, &policy->prefix.addr));
+    REQUIRE(sockbroker_policy_find(policy, 1, &policy->prefix.addr) == policy);
+}
+
 static void check_text(const char *text)
 {
     struct sockbroker_addr addr;
     struct sockbroker_prefix prefix;
+    struct sockbroker_policy policy;
     struct sockbroker_error error;
 
     if (sockbroker_addr_parse(text, &addr, &error) == SOCKBROKER_OK)
@@ -109,6 +125,10 @@ static void check_text(const char *text)
         check_error(&error);
     if (sockbroker_prefix_parse(text, &prefix, &error) == SOCKBROKER_OK)
         check_prefix(&prefix);
+    else
+        check_error(&error);
+    if (sockbroker_policy_parse(text, &policy, &error) == SOCKBROKER_OK)
+        check_policy(&policy);
     else
         check_error(&error);
 }
