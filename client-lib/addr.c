@@ -2,22 +2,24 @@
 
 #include <string.h>
 
-#include "client-lib/bits.h"
-
-#define MAPPED_BITS 96
-
 static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+/* Asked several times for each datagram; calls from here to what the library shows could not be inlined. */
+static bool is_mapped(const struct sockbroker_addr *addr)
+{
+    return addr->family == SOCKBROKER_IPV6 && memcmp(addr->ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
+}
 
 bool sockbroker_addr_is_mapped(const struct sockbroker_addr *addr)
 {
-    return addr->family == SOCKBROKER_IPV6 && sb_bits_equal(addr->ip, mapped_prefix, MAPPED_BITS);
+    return is_mapped(addr);
 }
 
 void sockbroker_addr_normalise(struct sockbroker_addr *addr)
 {
     struct sockbroker_addr plain = { .family = SOCKBROKER_IPV4, .port = addr->port };
 
-    if (!sockbroker_addr_is_mapped(addr))
+    if (!is_mapped(addr))
         return;
     memcpy(plain.ip, addr->ip + sizeof(mapped_prefix), 4);
     *addr = plain;
