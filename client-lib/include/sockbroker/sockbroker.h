@@ -6,6 +6,7 @@
 #include "sockbroker/select.h"
 #include "sockbroker/socket.h"
 #include "sockbroker/status.h"
+#include "sockbroker/udp.h"
 #include "sockbroker/worker.h"
 
 #ifdef __cplusplus
