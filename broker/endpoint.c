@@ -29,7 +29,7 @@ static bool is_unspecified(const struct sockbroker_addr *a)
 
 static void plan_add(struct plan *p, const struct sockbroker_addr *addr, bool dual, uint32_t backlog)
 {
-    p->requests[p->n++] = (struct sb_listen_request){ *addr, dual, backlog };
+    p->requests[p->n++] = (struct sb_listen_request){ .addr = *addr, .dual = dual, .backlog = backlog };
 }
 
 /* split: [::] means both families here too, each with its own socket. */
@@ -269,7 +269,7 @@ sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint
 /* Another listener may have the same socket: then its queue is in good hands. */
 static bool is_shared(struct sb_broker *b, const struct sb_listener *l)
 {
-    struct sb_listen_request same = { l->addr, l->dual, 0 };
+    struct sb_listen_request same = { .addr = l->addr, .dual = l->dual };
 
     return find_listener(b, &same) != NULL;
 }

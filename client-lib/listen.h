@@ -1,7 +1,7 @@
 /* listen.h: listening sockets that keep the dual-stack promise, whatever the system's defaults are.
  *
- * IPV6_V6ONLY is set before bind each time and read back. SO_REUSEADDR lets a restart bind at once; SO_REUSEPORT is never set:
- * it would let other processes of the same user take a share.
+ * IPV6_V6ONLY is set before bind each time and read back. SO_REUSEADDR lets a restart bind at once. SO_REUSEPORT is set only
+ * for the members of a group that belongs to one owner: it lets other processes of the same user take a share.
  */
 #ifndef SB_CLIENT_LISTEN_H
 #define SB_CLIENT_LISTEN_H
@@ -12,6 +12,7 @@ struct sb_listen_request {
     struct sockbroker_addr addr;
     bool dual; /* [::] takes IPv4 too */
     uint32_t backlog;
+    bool reuseport; /* one of a group on the same address */
 };
 
 enum sb_listen_note {
@@ -31,6 +32,9 @@ sockbroker_status sb_listen_again(sockbroker_socket sock, const struct sockbroke
 
 /* False when the socket does not listen any more (SO_ACCEPTCONN). */
 bool sb_listen_is_on(sockbroker_socket sock);
+
+/* How many connections wait in its queue. */
+uint32_t sb_listen_queue(sockbroker_socket sock);
 
 /* Is IPv6 there at all, and does it have any address? Both false on a kernel without it; the second also when it is
  * switched off by sysctl. */

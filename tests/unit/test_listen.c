@@ -177,6 +177,25 @@ static void the_same_port_of_the_other_family_is_free(void **state)
     sb_socket_close(&v6.sock);
 }
 
+/* Both ask for it, or the second one meets an address that is taken. */
+static void members_of_a_group_share_an_address_and_others_do_not(void **state)
+{
+    struct sb_listen_request r = request_of("127.0.0.1:0", false);
+    struct opened first, second;
+
+    (void)state;
+    second.sock = SOCKBROKER_SOCKET_NONE;
+    r.reuseport = true;
+    assert_status(SOCKBROKER_OK, sb_listen_open(&r, &first.sock, &r.addr, &first.note, NULL));
+    assert_status(SOCKBROKER_OK, sb_listen_open(&r, &second.sock, &second.at, &second.note, NULL));
+    assert_int_equal(option(second.sock, SOL_SOCKET, SO_REUSEPORT), 1);
+    assert_int_equal(second.at.port, r.addr.port);
+    sb_socket_close(&second.sock);
+    r.reuseport = false;
+    assert_status(SOCKBROKER_ADDRESS_IN_USE, sb_listen_open(&r, &second.sock, &second.at, &second.note, NULL));
+    sb_socket_close(&first.sock);
+}
+
 static void an_address_of_another_machine_is_named(void **state)
 {
     struct opened o;
@@ -394,6 +413,7 @@ int main(void)
         UNIT_TEST(listening_sockets_are_of_the_kind_that_is_promised),
         UNIT_TEST(a_taken_port_is_named_with_its_family),
         UNIT_TEST(the_same_port_of_the_other_family_is_free),
+        UNIT_TEST(members_of_a_group_share_an_address_and_others_do_not),
         UNIT_TEST(an_address_of_another_machine_is_named),
         UNIT_TEST(a_restart_binds_at_once),
         UNIT_TEST(a_listener_that_was_shut_down_listens_again_on_its_port),
