@@ -38,9 +38,16 @@ static sockbroker_status add_page(struct sb_status_report *r, const struct sb_st
     r->broker = page->broker;
     sockbroker_status st =
         append((void **)&r->endpoints, &r->n_endpoints, page->endpoints, page->n_endpoints, sizeof(page->endpoints[0]), error);
-    return st ? st
-              : append((void **)&r->sessions, &r->n_sessions, page->sessions, page->n_sessions, sizeof(page->sessions[0]),
-                       error);
+    if (!st)
+        st = append((void **)&r->sessions, &r->n_sessions, page->sessions, page->n_sessions, sizeof(page->sessions[0]), error);
+    if (!st)
+        st = append((void **)&r->deposits, &r->n_deposits, page->deposits, page->n_deposits, sizeof(page->deposits[0]), error);
+    return st;
+}
+
+static bool is_empty(const struct sb_status_page *page)
+{
+    return !page->n_endpoints && !page->n_sessions && !page->n_deposits;
 }
 
 sockbroker_status sb_ask_status(struct sb_client *client, struct sb_status_report *report_out,
@@ -58,7 +65,8 @@ sockbroker_status sb_ask_status(struct sb_client *client, struct sb_status_repor
             st = add_page(report_out, &reply.as.status, error_out);
         request.as.status.first_endpoint = reply.as.status.next_endpoint;
         request.as.status.first_session = reply.as.status.next_session;
-    } while (!st && (reply.as.status.n_endpoints || reply.as.status.n_sessions));
+        request.as.status.first_deposit = reply.as.status.next_deposit;
+    } while (!st && !is_empty(&reply.as.status));
     if (st)
         sb_status_report_deinit(report_out);
     return st;
@@ -68,4 +76,5 @@ void sb_status_report_deinit(struct sb_status_report *report)
 {
     free(report->endpoints);
     free(report->sessions);
+    free(report->deposits);
 }

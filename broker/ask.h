@@ -14,6 +14,8 @@ struct sb_status_report {
     size_t n_endpoints;
     struct sb_session_status *sessions;
     size_t n_sessions;
+    struct sb_deposit_status *deposits;
+    size_t n_deposits;
 };
 
 sockbroker_status sb_ask_status(struct sb_client *client, struct sb_status_report *report_out,

@@ -7,6 +7,7 @@
 #include "broker/control.h"
 #include "broker/endpoint.h"
 #include "broker/log.h"
+#include "broker/outbound.h"
 #include "broker/process.h"
 #include "broker/session.h"
 #include "proto/error.h"
@@ -128,6 +129,9 @@ static sockbroker_status decide(struct sb_broker *b, const struct sb_attach *a, 
 {
     sockbroker_status st = check_version(a, error);
 
+    if (!st && !a->n_endpoints && !sb_outbound_admits(b, ids->uid))
+        st = sb_error_set(error, SOCKBROKER_REFUSED, 0,
+                          "uid %u may not attach without an endpoint; name one, or allow it with connect_uid", ids->uid);
     if (!st)
         st = check_endpoints(b, a, ids, error);
     if (!st)

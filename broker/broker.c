@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "broker/control.h"
+#include "broker/deposit.h"
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
 #include "broker/greeting.h"
@@ -11,6 +12,7 @@
 #include "broker/log.h"
 #include "broker/mailbox.h"
 #include "broker/notify.h"
+#include "broker/outbound.h"
 #include "broker/reload.h"
 #include "broker/session.h"
 #include "broker/ticker.h"
@@ -190,6 +192,8 @@ static sockbroker_status start(struct sb_broker *b, struct sockbroker_error *err
     if (!st && (sb_mailbox_open(b, &b->mailbox) || sb_ticker_open(&b->loop, on_tick, b, &b->tick)))
         st = sb_error_set(error, SOCKBROKER_NO_DESCRIPTORS, 0,
                           "no descriptor for the broker itself; check the descriptor limit");
+    if (!st && sb_outbounds_open(b))
+        st = sb_error_set(error, SOCKBROKER_NO_MEMORY, 0, "out of memory for outbound connections");
     if (!st)
         st = sb_greeter_open(b, &b->greeter, error);
     return st ? st : open_server(b, error);
@@ -218,6 +222,8 @@ static void finish(struct sb_broker *b)
 
     sb_waiters_end(b);
     end_sessions(b);
+    sb_outbounds_close(b);
+    sb_deposits_close(b);
     sb_server_close(b->server);
     sb_greeter_close(b->greeter);
     sb_mailbox_close(b->mailbox);

@@ -37,6 +37,7 @@ struct sb_broker {
     struct sb_greeter *greeter;
     struct sb_mailbox *mailbox;
     struct sb_lease_table leases;
+    struct sb_inherited *inherited;      /* list: sockets that came from somebody else and wait for their endpoint */
     struct sb_endpoint *endpoints;       /* list, in the order of the configuration */
     struct sb_session *sessions_by_id;   /* uthash */
     struct sb_session *sessions_by_name; /* uthash: the living one of each name */
@@ -52,6 +53,15 @@ struct sb_broker {
     uint64_t bad_messages;
     uint64_t busy_refusals;
     uint64_t listener_repairs;
+    struct sb_grant *grants; /* uthash: sockets on their way to and from workers that asked */
+    uint64_t n_grants_made;
+    uint64_t n_grants_given;
+    struct sb_kept *deposits; /* list, the oldest first */
+    uint32_t n_deposits;
+    uint64_t deposits_expired;
+    struct sb_connector *connector; /* makes outbound connections */
+    struct sb_outbound *outbounds;  /* list of those under way */
+    uint64_t connects_failed;
     bool pump_needed;
 
     uv_async_t control_wake;

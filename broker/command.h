@@ -19,6 +19,7 @@ int sb_command_status(int argc, char **argv);
 int sb_command_drain(int argc, char **argv);
 int sb_command_check(int argc, char **argv);
 int sb_command_addresses(int argc, char **argv);
+int sb_command_connect(int argc, char **argv);
 
 /* Prints "sockbroker COMMAND: text" to stderr and gives the exit code for the error's status. */
 int sb_command_fail(const char *command, const struct sockbroker_error *error);

@@ -16,6 +16,7 @@ void sb_config_init(struct sb_config *config)
         .heartbeat_ms = 5000,
         .max_sessions = 4096,
         .max_sessions_per_uid = 4096,
+        .max_deposits = 1024,
         .messages_per_second = 1000,
         .log_level = SB_LOG_INFO,
     };
@@ -26,6 +27,10 @@ void sb_config_deinit(struct sb_config *config)
     for (size_t i = 0; i < config->n_endpoints; i++)
         sb_endpoint_config_deinit(&config->endpoints[i]);
     free(config->endpoints);
+    free(config->connect_allow.rules);
+    free(config->connect_deny.rules);
+    free(config->connect_uid.ids);
+    free(config->address_policy.policies);
     sb_config_init(config);
 }
 
@@ -33,7 +38,9 @@ void sb_endpoint_config_init(struct sb_endpoint_config *endpoint)
 {
     *endpoint = (struct sb_endpoint_config){
         .family = SB_FAMILY_DUAL,
+        .protocol = SB_PROTOCOL_TCP,
         .mode = SB_MODE_HANDOFF,
+        .slots = 16,
         .policy = SB_POLICY_ROUND_ROBIN,
         .carrier = SB_CARRIER_DIRECT,
         .window = 16,
@@ -167,7 +174,10 @@ static bool has_ipv6_wildcard(const struct sb_endpoint_config *endpoint)
 /* The order is no matter, and the family matters to [::] alone. */
 bool sb_endpoint_config_same_sockets(const struct sb_endpoint_config *a, const struct sb_endpoint_config *b)
 {
-    if (a->n_addresses != b->n_addresses)
+    bool is_group = a->mode == SB_MODE_SHARD; /* handoff and share have the same, and differ in who accepts */
+
+    if (a->n_addresses != b->n_addresses || a->protocol != b->protocol || is_group != (b->mode == SB_MODE_SHARD) ||
+        (is_group && a->slots != b->slots))
         return false;
     for (size_t i = 0; i < a->n_addresses; i++)
         if (count_address(a, &a->addresses[i]) != count_address(b, &a->addresses[i]))

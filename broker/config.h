@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "proto/wire.h"
-#include "sockbroker/addr.h"
+#include "sockbroker/select.h"
 
 enum sb_family_choice {
     SB_FAMILY_DUAL = 1, /* [::] takes both families; any other address is its own family */
@@ -21,7 +21,14 @@ enum sb_family_choice {
 };
 
 enum sb_mode {
-    SB_MODE_HANDOFF = 1,
+    SB_MODE_HANDOFF = 1, /* the broker accepts */
+    SB_MODE_SHARE,       /* workers do, on one socket that all of them have */
+    SB_MODE_SHARD,       /* workers do, each on its own of a group */
+};
+
+enum sb_protocol {
+    SB_PROTOCOL_TCP = 1,
+    SB_PROTOCOL_UDP, /* share and shard only */
 };
 
 enum sb_policy {
@@ -59,12 +66,31 @@ struct sb_prefix_list {
     size_t n;
 };
 
+/* Destinations of outbound connections: a prefix and ports. */
+struct sb_destination_rule {
+    struct sockbroker_prefix prefix;
+    uint16_t first_port, last_port;
+};
+
+struct sb_destination_list {
+    struct sb_destination_rule *rules;
+    size_t n;
+};
+
+struct sb_policy_list {
+    struct sockbroker_policy *policies; /* of address selection, RFC 6724 */
+    size_t n;
+};
+
 struct sb_endpoint_config {
     char name[SOCKBROKER_NAME_MAX + 1];
     struct sockbroker_addr addresses[SB_ADDRESSES_PER_ENDPOINT_MAX]; /* as written; "[::]:80" is IPv6 also when dual */
     size_t n_addresses;
     enum sb_family_choice family; /* default dual */
+    enum sb_protocol protocol;    /* default tcp */
     enum sb_mode mode;            /* default handoff */
+    uint32_t slots;               /* 1..256, default 16: of a shard, most workers that have a socket at once */
+    uint32_t receive_buffer;      /* 0..67108864, default 0: of a UDP socket in bytes; 0: the system's default */
     enum sb_policy policy;        /* default round-robin */
     enum sb_carrier carrier;      /* default direct */
     uint32_t window;              /* 1..1024, default 16: unacked leases for each worker */
@@ -91,9 +117,15 @@ struct sb_config {
     uint32_t heartbeat_ms;         /* 100..3600000, default 5000: a worker silent for three of these gets nothing new */
     uint32_t max_sessions;         /* 1..100000, default 4096 */
     uint32_t max_sessions_per_uid; /* 1..100000, default 4096; root and the broker's own uid are not limited */
+    uint32_t max_deposits;         /* 0..100000, default 1024: sockets that workers leave here */
     uint32_t max_connections;      /* 0..10000000; 0 (default) = from the descriptor limit; most connections held at once */
     uint32_t messages_per_second;  /* 10..1000000, default 1000: control messages of one caller; more are delayed/refused */
-    enum sb_log_level log_level;   /* default info */
+    struct sb_destination_list connect_allow; /* where workers may have connections made; empty: everywhere for the broker's own
+                                                 user and root, nowhere for others */
+    struct sb_destination_list connect_deny;  /* looked at first */
+    struct sb_id_list connect_uid;            /* other users whose workers may ask, within connect_allow; default none */
+    struct sb_policy_list address_policy;     /* "PREFIX PRECEDENCE LABEL" each; empty: the default table of RFC 6724 */
+    enum sb_log_level log_level;              /* default info */
     struct sb_endpoint_config *endpoints;
     size_t n_endpoints;
 };
@@ -112,6 +144,10 @@ sockbroker_status sb_config_read_file(struct sb_config *config, const char *path
  * endpoint of the same name that came from the file. */
 sockbroker_status sb_config_add_endpoint(struct sb_config *config, const char *text, struct sockbroker_error *error_out);
 
+/* "connect_allow=10.0.0.0/8:443+[2001:db8::/32]:443" from the command line: one key of the whole broker; "+" joins the items of
+ * a list. OK, INVALID, NO_MEMORY. */
+sockbroker_status sb_config_add_setting(struct sb_config *config, const char *text, struct sockbroker_error *error_out);
+
 /* One key. values are the items of a list; a scalar has exactly one. OK, INVALID, NO_MEMORY. The error text begins with the
  * key. */
 sockbroker_status sb_config_set_global(struct sb_config *config, const char *key, const char *const *values, size_t n_values,
@@ -124,6 +160,9 @@ sockbroker_status sb_config_set_endpoint(struct sb_endpoint_config *endpoint, co
  * family=ipv6 and the reverse, a mapped address anywhere, and addresses no listener can have (multicast, link-local
  * without a zone, ...) are refused with what to write instead. */
 sockbroker_status sb_config_check(const struct sb_config *config, struct sockbroker_error *error_out);
+
+/* address_policy alone: empty, or a table that sockbroker_policy_check() takes. sb_config_check() looks at it too. */
+sockbroker_status sb_config_check_policy(const struct sb_config *config, struct sockbroker_error *error_out);
 
 const struct sb_endpoint_config *sb_config_find(const struct sb_config *config, const char *name);
 
@@ -140,6 +179,7 @@ bool sb_endpoint_config_same_sockets(const struct sb_endpoint_config *a, const s
 /* The words used in files and in status: "dual", "handoff", "least-connections", "direct", "hold", "info". */
 const char *sb_family_choice_name(enum sb_family_choice family);
 const char *sb_mode_name(enum sb_mode mode);
+const char *sb_protocol_name(enum sb_protocol protocol);
 const char *sb_policy_name(enum sb_policy policy);
 const char *sb_carrier_name(enum sb_carrier carrier);
 const char *sb_overload_name(enum sb_overload overload);

@@ -117,7 +117,7 @@ static bool same_ip(const struct sockbroker_addr *a, const struct sockbroker_add
 static bool collide(const struct sb_endpoint_config *a, const struct sockbroker_addr *a_addr,
                     const struct sb_endpoint_config *b, const struct sockbroker_addr *b_addr)
 {
-    if (a_addr->port != b_addr->port || a_addr->port == 0)
+    if (a->protocol != b->protocol || a_addr->port != b_addr->port || a_addr->port == 0)
         return false;
     if (same_ip(a_addr, b_addr))
         return true;
@@ -163,6 +163,32 @@ static sockbroker_status check_against(const struct sb_endpoint_config *a, const
 
 /* ---- endpoints ---- */
 
+/* Keys that do not go together. */
+static sockbroker_status check_mode(const struct sb_endpoint_config *e, struct sockbroker_error *error_out)
+{
+    const char *cause = NULL;
+    bool is_udp = e->protocol == SB_PROTOCOL_UDP;
+
+    if (is_udp && e->mode == SB_MODE_HANDOFF)
+        cause = "protocol = udp has no connections to hand over; write mode = share or mode = shard";
+    else if (e->mode == SB_MODE_SHARE && e->policy != SB_POLICY_ROUND_ROBIN)
+        cause = "mode = share leaves the choice of the worker to the system; leave policy out, or use mode = handoff";
+    else if (e->mode == SB_MODE_SHARD && (e->policy == SB_POLICY_LEAST_CONNECTIONS || e->policy == SB_POLICY_LEAST_PENDING))
+        cause =
+            "mode = shard cannot count; write policy = round-robin (even, or by weight) or source-hash, or use mode = handoff";
+    else if (e->mode != SB_MODE_HANDOFF && e->carrier != SB_CARRIER_DIRECT)
+        cause = "carrier = message is for mode = handoff; leave it out";
+    else if (e->mode == SB_MODE_SHARE && (e->allow.n || e->deny.n))
+        cause =
+            "allow and deny look at connections that the broker accepts; with mode = share workers do, so use mode = handoff";
+    else if (e->mode == SB_MODE_SHARD && (e->allow.n || e->deny.n))
+        cause =
+            "allow and deny look at connections that the broker accepts; with mode = shard workers do, so use mode = handoff";
+    else if (!is_udp && e->receive_buffer)
+        cause = "receive_buffer is for protocol = udp; leave it out";
+    return cause ? sb_error_set(error_out, SOCKBROKER_INVALID, 0, "endpoint %s: %s", e->name, cause) : SOCKBROKER_OK;
+}
+
 static sockbroker_status check_alone(const struct sb_endpoint_config *endpoint, struct sockbroker_error *error_out)
 {
     struct sockbroker_error why;
@@ -173,6 +199,8 @@ static sockbroker_status check_alone(const struct sb_endpoint_config *endpoint, 
     if (endpoint->n_addresses == 0)
         return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "endpoint %s has no address; write address = \"[::]:80\"",
                             endpoint->name);
+    if (check_mode(endpoint, error_out))
+        return SOCKBROKER_INVALID;
     for (size_t i = 0; i < endpoint->n_addresses; i++)
         if (check_address(endpoint, &endpoint->addresses[i], &why))
             return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "endpoint %s: %s", endpoint->name, why.text);
@@ -195,10 +223,21 @@ static sockbroker_status check_with_earlier(const struct sb_config *config, size
     return st;
 }
 
+sockbroker_status sb_config_check_policy(const struct sb_config *config, struct sockbroker_error *error_out)
+{
+    struct sockbroker_error why;
+
+    if (!config->address_policy.n || !sockbroker_policy_check(config->address_policy.policies, config->address_policy.n, &why))
+        return SOCKBROKER_OK;
+    return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "address_policy: %s", why.text);
+}
+
 sockbroker_status sb_config_check(const struct sb_config *config, struct sockbroker_error *error_out)
 {
-    sockbroker_status st = SOCKBROKER_OK;
+    sockbroker_status st = sb_config_check_policy(config, error_out);
 
+    if (st)
+        return st;
     if (config->n_endpoints == 0)
         return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
                             "there is no endpoint; write endpoint web { address = \"[::]:80\" }, "

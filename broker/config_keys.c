@@ -6,6 +6,7 @@
 
 #include "broker/config_spelling.h"
 #include "broker/config_values.h"
+#include "broker/destination.h"
 #include "broker/ids.h"
 #include "proto/error.h"
 
@@ -21,8 +22,9 @@ struct sb_key {
     const struct sb_word *words;
 };
 
-static setter put_number, put_word, put_flag, put_dir, put_dir_mode, put_address, put_user, put_group, put_prefix;
-static clearer clear_addresses, clear_ids, clear_prefixes;
+static setter put_number, put_word, put_flag, put_dir, put_dir_mode, put_address, put_user, put_group, put_prefix,
+    put_destination, put_policy;
+static clearer clear_addresses, clear_list;
 
 /* One row for each key, for the file and for the command line. */
 #define GLOBAL(field) #field, .offset = offsetof(struct sb_config, field)
@@ -38,15 +40,23 @@ static const struct sb_key global_keys[] = {
     { GLOBAL(heartbeat_ms), NUMBER(100, 3600000) },
     { GLOBAL(max_sessions), NUMBER(1, 100000) },
     { GLOBAL(max_sessions_per_uid), NUMBER(1, 100000) },
+    { GLOBAL(max_deposits), NUMBER(0, 100000) },
     { GLOBAL(max_connections), NUMBER(0, 10000000) },
     { GLOBAL(messages_per_second), NUMBER(10, 1000000) },
+    { GLOBAL(connect_allow), .put = put_destination, .clear = clear_list },
+    { GLOBAL(connect_deny), .put = put_destination, .clear = clear_list },
+    { GLOBAL(connect_uid), .put = put_user, .clear = clear_list },
+    { GLOBAL(address_policy), .put = put_policy, .clear = clear_list },
     { GLOBAL(log_level), WORD(sb_log_level_words) },
 };
 
 static const struct sb_key endpoint_keys[] = {
     { "address", .put = put_address, .clear = clear_addresses },
     { ENDPOINT(family), WORD(sb_family_words) },
+    { ENDPOINT(protocol), WORD(sb_protocol_words) },
     { ENDPOINT(mode), WORD(sb_mode_words) },
+    { ENDPOINT(slots), NUMBER(1, 256) },
+    { ENDPOINT(receive_buffer), NUMBER(0, 67108864) },
     { ENDPOINT(policy), WORD(sb_policy_words) },
     { ENDPOINT(carrier), WORD(sb_carrier_words) },
     { ENDPOINT(window), NUMBER(1, SB_WINDOW_MAX) },
@@ -58,10 +68,10 @@ static const struct sb_key endpoint_keys[] = {
     { ENDPOINT(withdraw_after_ms), NUMBER(10, 3600000) },
     { ENDPOINT(ack_timeout_ms), NUMBER(100, 3600000) },
     { ENDPOINT(kill_stuck), .put = put_flag },
-    { ENDPOINT(allow_uid), .put = put_user, .clear = clear_ids },
-    { ENDPOINT(allow_gid), .put = put_group, .clear = clear_ids },
-    { ENDPOINT(allow), .put = put_prefix, .clear = clear_prefixes },
-    { ENDPOINT(deny), .put = put_prefix, .clear = clear_prefixes },
+    { ENDPOINT(allow_uid), .put = put_user, .clear = clear_list },
+    { ENDPOINT(allow_gid), .put = put_group, .clear = clear_list },
+    { ENDPOINT(allow), .put = put_prefix, .clear = clear_list },
+    { ENDPOINT(deny), .put = put_prefix, .clear = clear_list },
 };
 
 static const struct {
@@ -89,8 +99,9 @@ static sockbroker_status put_number(const struct sb_key *key, void *target, cons
 
 /* The words of every enum are stored through an int. */
 _Static_assert(sizeof(enum sb_family_choice) == sizeof(int) && sizeof(enum sb_mode) == sizeof(int) &&
-                   sizeof(enum sb_policy) == sizeof(int) && sizeof(enum sb_carrier) == sizeof(int) &&
-                   sizeof(enum sb_overload) == sizeof(int) && sizeof(enum sb_log_level) == sizeof(int),
+                   sizeof(enum sb_policy) == sizeof(int) && sizeof(enum sb_protocol) == sizeof(int) &&
+                   sizeof(enum sb_carrier) == sizeof(int) && sizeof(enum sb_overload) == sizeof(int) &&
+                   sizeof(enum sb_log_level) == sizeof(int),
                "put_word() writes an int");
 
 static sockbroker_status put_word(const struct sb_key *key, void *target, const char *value, struct sockbroker_error *error_out)
@@ -216,6 +227,38 @@ static sockbroker_status put_prefix(const struct sb_key *key, void *target, cons
     return st;
 }
 
+static sockbroker_status put_destination(const struct sb_key *key, void *target, const char *value,
+                                         struct sockbroker_error *error_out)
+{
+    struct sb_destination_list *list = field_of(key, target);
+    struct sb_destination_rule rule;
+    void *items = list->rules;
+    sockbroker_status st = name_key(key, sb_destination_rule_parse(value, &rule, error_out), error_out);
+
+    if (!st)
+        st = grow(key, &items, list->n, sizeof(rule), error_out);
+    list->rules = items;
+    if (!st)
+        list->rules[list->n++] = rule;
+    return st;
+}
+
+static sockbroker_status put_policy(const struct sb_key *key, void *target, const char *value,
+                                    struct sockbroker_error *error_out)
+{
+    struct sb_policy_list *list = field_of(key, target);
+    struct sockbroker_policy policy;
+    void *items = list->policies;
+    sockbroker_status st = name_key(key, sockbroker_policy_parse(value, &policy, error_out), error_out);
+
+    if (!st)
+        st = grow(key, &items, list->n, sizeof(policy), error_out);
+    list->policies = items;
+    if (!st)
+        list->policies[list->n++] = policy;
+    return st;
+}
+
 static void clear_addresses(const struct sb_key *key, void *target)
 {
     struct sb_endpoint_config *endpoint = target;
@@ -225,21 +268,21 @@ static void clear_addresses(const struct sb_key *key, void *target)
     memset(endpoint->addresses, 0, sizeof(endpoint->addresses));
 }
 
-static void clear_ids(const struct sb_key *key, void *target)
+/* All lists begin with the pointer to their items, which own nothing; then comes the count. */
+static void clear_list(const struct sb_key *key, void *target)
 {
-    struct sb_id_list *list = field_of(key, target);
+    void *list = field_of(key, target);
+    void *items;
 
-    free(list->ids);
-    *list = (struct sb_id_list){ 0 };
+    memcpy(&items, list, sizeof(items));
+    free(items);
+    memset(list, 0, sizeof(struct sb_id_list));
 }
 
-static void clear_prefixes(const struct sb_key *key, void *target)
-{
-    struct sb_prefix_list *list = field_of(key, target);
-
-    free(list->prefixes);
-    *list = (struct sb_prefix_list){ 0 };
-}
+_Static_assert(sizeof(struct sb_id_list) == sizeof(struct sb_prefix_list) &&
+                   sizeof(struct sb_id_list) == sizeof(struct sb_destination_list) &&
+                   sizeof(struct sb_id_list) == sizeof(struct sb_policy_list),
+               "clear_list() knows one layout");
 
 bool sb_key_is_list(const struct sb_key *key)
 {

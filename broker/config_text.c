@@ -1,4 +1,4 @@
-/* The text of --endpoint: NAME=ADDRESS[+ADDRESS...][,key=value[+value...]]... */
+/* The text of --endpoint: NAME=ADDRESS[+ADDRESS...][,key=value[+value...]]... and of --set: key=value[+value...] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +18,14 @@ static char *cut(char *text, char separator)
     return at;
 }
 
-static sockbroker_status put_items(struct sb_endpoint_config *endpoint, const struct sb_key *key, char *items,
-                                   struct sockbroker_error *error_out)
+static sockbroker_status put_items(void *target, const struct sb_key *key, char *items, struct sockbroker_error *error_out)
 {
     sockbroker_status st = SOCKBROKER_OK;
     bool first = true;
 
     for (char *next; !st && items; items = next, first = false) {
         next = cut(items, '+');
-        st = items[0] ? sb_key_put(key, endpoint, items, first, error_out)
+        st = items[0] ? sb_key_put(key, target, items, first, error_out)
                       : sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s has an empty value; give one, or leave it out",
                                      sb_key_name(key));
     }
@@ -99,6 +98,34 @@ sockbroker_status sb_config_add_endpoint(struct sb_config *config, const char *t
     if (!st)
         st = sb_config_take_endpoint(config, &endpoint, error_out);
     sb_endpoint_config_deinit(&endpoint);
+    free(copy);
+    return st;
+}
+
+static sockbroker_status put_setting(struct sb_config *config, char *name, struct sockbroker_error *error_out)
+{
+    char *items = cut(name, '=');
+    const struct sb_key *key = sb_key_find(SB_KEY_GLOBAL, name, error_out);
+
+    if (!key)
+        return SOCKBROKER_INVALID;
+    return sb_key_is_list(key) ? put_items(config, key, items, error_out) : sb_key_put(key, config, items, true, error_out);
+}
+
+sockbroker_status sb_config_add_setting(struct sb_config *config, const char *text, struct sockbroker_error *error_out)
+{
+    char quoted[SB_QUOTE_MAX];
+    const char *equals = strchr(text, '=');
+
+    if (!equals || equals == text)
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "--set \"%s\": write KEY=VALUE",
+                            sb_quote(text, strlen(text), quoted, sizeof(quoted)));
+    size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+    if (!copy)
+        return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "no memory for --set");
+    memcpy(copy, text, size);
+    sockbroker_status st = put_setting(config, copy, error_out);
     free(copy);
     return st;
 }

@@ -8,8 +8,14 @@ const struct sb_word sb_family_words[] = {
 
 const struct sb_word sb_mode_words[] = {
     { "handoff", SB_MODE_HANDOFF },
-    { "share", SB_WORD_ANNOUNCED },
-    { "shard", SB_WORD_ANNOUNCED },
+    { "share", SB_MODE_SHARE },
+    { "shard", SB_MODE_SHARD },
+    { 0 },
+};
+
+const struct sb_word sb_protocol_words[] = {
+    { "tcp", SB_PROTOCOL_TCP },
+    { "udp", SB_PROTOCOL_UDP },
     { 0 },
 };
 
@@ -58,6 +64,11 @@ const char *sb_family_choice_name(enum sb_family_choice family)
 const char *sb_mode_name(enum sb_mode mode)
 {
     return word_of(sb_mode_words, (int)mode);
+}
+
+const char *sb_protocol_name(enum sb_protocol protocol)
+{
+    return word_of(sb_protocol_words, (int)protocol);
 }
 
 const char *sb_policy_name(enum sb_policy policy)

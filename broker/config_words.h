@@ -11,6 +11,7 @@ struct sb_word {
 
 extern const struct sb_word sb_family_words[];
 extern const struct sb_word sb_mode_words[];
+extern const struct sb_word sb_protocol_words[];
 extern const struct sb_word sb_policy_words[];
 extern const struct sb_word sb_carrier_words[];
 extern const struct sb_word sb_overload_words[];

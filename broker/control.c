@@ -4,10 +4,13 @@
 #include <stdlib.h>
 
 #include "broker/attach.h"
+#include "broker/deposit.h"
 #include "broker/dispatch.h"
 #include "broker/mailbox.h"
+#include "broker/outbound.h"
 #include "broker/process.h"
 #include "broker/session.h"
+#include "broker/share.h"
 #include "broker/status.h"
 #include "broker/waiter.h"
 #include "proto/secret.h"
@@ -40,21 +43,11 @@ static struct sb_session *unlock(struct sb_broker *b, const struct sb_session_ke
     return s;
 }
 
-static void next(struct sb_broker *b, const struct sb_session_key *key, struct sb_call *call)
+static void settle(struct sb_session *s, const struct sb_settle *settle, struct sb_call *call)
 {
-    struct sb_session *s = unlock(b, key, call);
-
-    if (s)
-        sb_session_park(s, call);
-}
-
-static void settle(struct sb_broker *b, const struct sb_settle *settle, struct sb_call *call)
-{
-    struct sb_session *s = unlock(b, &settle->session, call);
+    struct sb_broker *b = s->broker;
     struct sb_reply reply = { .kind = SB_REPLY_SETTLED };
 
-    if (!s)
-        return;
     reply.as.settled.n_kept = settle->n_results;
     for (uint32_t i = 0; i < settle->n_results; i++)
         reply.as.settled.kept[i] = sb_session_settle(s, &settle->results[i]);
@@ -63,13 +56,10 @@ static void settle(struct sb_broker *b, const struct sb_settle *settle, struct s
     sb_waiters_check(b);
 }
 
-static void detach(struct sb_broker *b, const struct sb_session_key *key, struct sb_call *call)
+static void detach(struct sb_session *s, struct sb_call *call)
 {
-    struct sb_session *s = unlock(b, key, call);
     struct sb_reply reply = { .kind = SB_REPLY_DONE };
 
-    if (!s)
-        return;
     sb_session_end(s, "detached");
     reply.as.done_count = 1;
     sb_call_reply(call, &reply);
@@ -93,28 +83,91 @@ static void drain(struct sb_broker *b, const struct sb_drain *drain, struct sb_c
         sb_control_fail(call, SOCKBROKER_REFUSED, "only the broker's own user and root may drain workers");
 }
 
-static void serve(struct sb_broker *b, const struct sb_request *request, struct sb_call *call)
+/* What only a session may ask: a socket, or to leave one. */
+static void serve_session(struct sb_broker *b, const struct sb_request *request, const struct sb_session_key *key,
+                          struct sb_call *call)
 {
+    struct sb_session *s = unlock(b, key, call);
+
+    if (!s)
+        return;
     switch (request->kind) {
-    case SB_REQUEST_ATTACH:
-        sb_attach(b, &request->as.attach, call);
+    case SB_REQUEST_SHARE:
+        sb_share(s, &request->as.share, call);
+        break;
+    case SB_REQUEST_CONNECT:
+        sb_outbound_begin(s, &request->as.connect, call);
+        break;
+    case SB_REQUEST_DEPOSIT:
+        sb_deposit_begin(s, &request->as.deposit, call);
+        break;
+    case SB_REQUEST_DEPOSIT_STATE:
+        sb_deposit_append(s, &request->as.deposit_state, call);
+        break;
+    case SB_REQUEST_WITHDRAW:
+        sb_deposit_withdraw(s, &request->as.withdraw, call);
+        break;
+    case SB_REQUEST_READ_STATE:
+        sb_deposit_read(s, &request->as.read_state, call);
         break;
     case SB_REQUEST_NEXT:
-        next(b, &request->as.next, call);
+        sb_session_park(s, call);
         break;
     case SB_REQUEST_SETTLE:
-        settle(b, &request->as.settle, call);
+        settle(s, &request->as.settle, call);
         break;
     case SB_REQUEST_DETACH:
-        detach(b, &request->as.detach, call);
+        detach(s, call);
         break;
+    case SB_REQUEST_ATTACH:
     case SB_REQUEST_STATUS:
-        status(b, &request->as.status, call);
-        break;
     case SB_REQUEST_DRAIN:
-        drain(b, &request->as.drain, call);
         break;
     }
+}
+
+/* The key of a request that speaks for a session; NULL for the others. */
+static const struct sb_session_key *key_of(const struct sb_request *request)
+{
+    switch (request->kind) {
+    case SB_REQUEST_NEXT:
+        return &request->as.next;
+    case SB_REQUEST_SETTLE:
+        return &request->as.settle.session;
+    case SB_REQUEST_DETACH:
+        return &request->as.detach;
+    case SB_REQUEST_SHARE:
+        return &request->as.share.session;
+    case SB_REQUEST_CONNECT:
+        return &request->as.connect.session;
+    case SB_REQUEST_DEPOSIT:
+        return &request->as.deposit.session;
+    case SB_REQUEST_DEPOSIT_STATE:
+        return &request->as.deposit_state.session;
+    case SB_REQUEST_WITHDRAW:
+        return &request->as.withdraw.session;
+    case SB_REQUEST_READ_STATE:
+        return &request->as.read_state.session;
+    case SB_REQUEST_ATTACH:
+    case SB_REQUEST_STATUS:
+    case SB_REQUEST_DRAIN:
+        break;
+    }
+    return NULL;
+}
+
+static void serve(struct sb_broker *b, const struct sb_request *request, struct sb_call *call)
+{
+    const struct sb_session_key *key = key_of(request);
+
+    if (key)
+        serve_session(b, request, key, call);
+    else if (request->kind == SB_REQUEST_ATTACH)
+        sb_attach(b, &request->as.attach, call);
+    else if (request->kind == SB_REQUEST_STATUS)
+        status(b, &request->as.status, call);
+    else
+        drain(b, &request->as.drain, call);
 }
 
 void sb_control_serve(struct sb_broker *b)

@@ -5,9 +5,14 @@
 #include <utlist.h>
 
 #include "broker/dispatch.h"
+#include "broker/inherit.h"
+#include "broker/holder.h"
 #include "broker/listener.h"
 #include "broker/log.h"
 #include "broker/process.h"
+#include "broker/session.h"
+#include "broker/shard.h"
+#include "client-lib/datagram.h"
 #include "client-lib/listen.h"
 #include "proto/clock.h"
 #include "proto/error.h"
@@ -84,30 +89,37 @@ static bool is_wanted(const struct sb_endpoint_config *c, const struct sb_listen
     return false;
 }
 
-static struct sb_listener *find_listener(struct sb_broker *b, const struct sb_listen_request *r)
+static struct sb_listener *find_listener(struct sb_broker *b, enum sb_protocol protocol, const struct sb_listen_request *r)
 {
     struct sb_endpoint *e;
     struct sb_listener *l;
 
     DL_FOREACH(b->endpoints, e) {
         DL_FOREACH(e->listeners, l) {
-            if (!sockbroker_addr_compare(&l->addr, &r->addr) && l->dual == r->dual)
+            if (e->config.protocol == protocol && !l->shard && !sockbroker_addr_compare(&l->addr, &r->addr) &&
+                l->dual == r->dual)
                 return l;
         }
     }
     return NULL;
 }
 
-/* Another number for a listening socket that `name` may have: its own, or one that its owner gives up. */
-static bool adopt(struct sb_broker *b, const char *name, const struct sb_config *next, const struct sb_listen_request *r,
-                  struct opened *o)
+struct opening {
+    struct sb_broker *broker;
+    const struct sb_endpoint_config *config;
+    const struct sb_config *next;
+    struct plan plan;
+};
+
+/* Another number for a socket that this endpoint may have: its own, or one that its owner gives up. */
+static bool adopt(const struct opening *how, const struct sb_listen_request *r, struct opened *o)
 {
-    struct sb_listener *l = find_listener(b, r);
+    struct sb_listener *l = find_listener(how->broker, how->config->protocol, r);
 
     if (!l)
         return false;
     const char *owner = l->endpoint->config.name;
-    if (strcmp(owner, name) && is_wanted(sb_config_find(next, owner), l))
+    if (strcmp(owner, how->config->name) && is_wanted(sb_config_find(how->next, owner), l))
         return false;
     o->addr = l->addr;
     o->dual = l->dual;
@@ -127,6 +139,11 @@ static void note_no_ipv6(const char *name)
     sb_log(SB_LOG_WARNING, "no_ipv6", "endpoint=%s cause=\"this kernel has no IPv6\" effect=\"serving IPv4 only\"", name);
 }
 
+static void note_no_ipv4(const char *name)
+{
+    sb_log(SB_LOG_WARNING, "no_ipv4", "endpoint=%s cause=\"this kernel has no IPv4\" effect=\"serving IPv6 only\"", name);
+}
+
 /* IPv6 switched off is no reason to keep IPv4 clients waiting: an IPv6 address that is not there then is left out, as long
  * as something remains. */
 static bool may_leave_out(const struct sb_listen_request *r, sockbroker_status st, size_t n_others)
@@ -135,26 +152,48 @@ static bool may_leave_out(const struct sb_listen_request *r, sockbroker_status s
            (st == SOCKBROKER_ADDRESS_NOT_AVAILABLE || st == SOCKBROKER_UNSUPPORTED) && !sb_listen_has_ipv6_address();
 }
 
-struct opening {
-    struct sb_broker *broker;
-    const struct sb_endpoint_config *config;
-    const struct sb_config *next;
-    struct plan plan;
-};
-
-static sockbroker_status open_one(const struct opening *how, const struct sb_listen_request *r, struct opened *o,
-                                  struct sockbroker_error *error)
+static sockbroker_status open_listening(const struct opening *how, const struct sb_listen_request *r, struct opened *o,
+                                        struct sockbroker_error *error)
 {
     enum sb_listen_note note;
-
-    o->sock = SOCKBROKER_SOCKET_NONE;
-    if (r->addr.port && adopt(how->broker, how->config->name, how->next, r, o))
-        return SOCKBROKER_OK;
     sockbroker_status st = sb_listen_open(r, &o->sock, &o->addr, &note, error);
+
     if (!st && note == SB_LISTEN_NO_IPV6)
         note_no_ipv6(how->config->name);
     o->dual = r->dual && note == SB_LISTEN_AS_ASKED;
     return st;
+}
+
+static sockbroker_status open_datagram(const struct opening *how, const struct sb_listen_request *r, struct opened *o,
+                                       struct sockbroker_error *error)
+{
+    struct sb_datagram_request request = { .addr = r->addr, .dual = r->dual, .receive_buffer = how->config->receive_buffer };
+    struct sb_datagram_facts facts;
+    sockbroker_status st = sb_datagram_open(&request, &o->sock, &facts, error);
+
+    if (st)
+        return st;
+    if (facts.note == SB_DATAGRAM_NO_IPV6)
+        note_no_ipv6(how->config->name);
+    if (facts.note == SB_DATAGRAM_NO_IPV4)
+        note_no_ipv4(how->config->name);
+    o->addr = facts.addr;
+    o->dual = r->dual && facts.note == SB_DATAGRAM_AS_ASKED;
+    return SOCKBROKER_OK;
+}
+
+static sockbroker_status open_one(const struct opening *how, const struct sb_listen_request *r, struct opened *o,
+                                  struct sockbroker_error *error)
+{
+    o->sock = SOCKBROKER_SOCKET_NONE;
+    if (sb_inherit_take(&how->broker->inherited, how->config->name, how->config->protocol, SB_INHERIT_ANY_SLOT, r, &o->sock,
+                        &o->addr)) {
+        o->dual = r->dual;
+        return SOCKBROKER_OK;
+    }
+    if (r->addr.port && adopt(how, r, o))
+        return SOCKBROKER_OK;
+    return how->config->protocol == SB_PROTOCOL_UDP ? open_datagram(how, r, o, error) : open_listening(how, r, o, error);
 }
 
 static sockbroker_status open_planned(const struct opening *how, struct opened *o, size_t *n_out,
@@ -229,14 +268,98 @@ static sockbroker_status make_listeners(struct sb_endpoint *e, struct opened *o,
     return SOCKBROKER_OK;
 }
 
+/* ---- mode = shard ---- */
+
+static void close_shards(struct sb_endpoint *e)
+{
+    struct sb_shard *shard, *tmp;
+
+    DL_FOREACH_SAFE(e->shards, shard, tmp) {
+        DL_DELETE(e->shards, shard);
+        sb_shard_close(shard);
+    }
+}
+
+static void close_shard_listeners(struct sb_listener *list)
+{
+    struct sb_listener *l, *tmp;
+
+    DL_FOREACH_SAFE(list, l, tmp)
+        sb_listener_close(l, 0);
+}
+
+static sockbroker_status open_shard(struct sb_endpoint *e, const struct sb_endpoint_config *c,
+                                    const struct sb_listen_request *r, struct sb_listener **list,
+                                    struct sockbroker_error *error)
+{
+    struct sb_shard *shard;
+    enum sb_listen_note note;
+    sockbroker_status st = sb_shard_open(e, c, r, &shard, &note, error);
+
+    if (st)
+        return st;
+    if (note == SB_LISTEN_NO_IPV6)
+        note_no_ipv6(c->name);
+    DL_APPEND(e->shards, shard);
+    for (size_t i = 0; i < shard->group.as.n_slots; i++)
+        DL_APPEND(*list, shard->slots[i]);
+    return SOCKBROKER_OK;
+}
+
+static sockbroker_status open_planned_shards(struct sb_endpoint *e, const struct sb_endpoint_config *c, const struct plan *p,
+                                             struct sb_listener **list_out, struct sockbroker_error *error)
+{
+    struct sb_listener *list = NULL;
+    sockbroker_status st = SOCKBROKER_OK;
+
+    for (size_t i = 0; i < p->n && !st; i++) {
+        struct sb_listen_request r = p->requests[i];
+
+        if (!r.addr.port && e->shards)
+            r.addr.port = e->shards->group.as.addr.port;
+        st = open_shard(e, c, &r, &list, error);
+        if (st && may_leave_out(&r, st, p->n - 1)) {
+            sb_log(SB_LOG_WARNING, "address_left_out", "endpoint=%s cause=\"%s\"", c->name, error->text);
+            st = SOCKBROKER_OK;
+        }
+    }
+    if (!st && !list)
+        st = error->status;
+    if (st) {
+        close_shard_listeners(list);
+        close_shards(e);
+        return st;
+    }
+    *list_out = list;
+    return SOCKBROKER_OK;
+}
+
+static sockbroker_status open_shards(struct sb_endpoint *e, const struct sb_endpoint_config *c, struct sb_listener **list_out,
+                                     struct sockbroker_error *error)
+{
+    struct sockbroker_error local;
+    struct plan p;
+    sockbroker_status st;
+
+    make_plan(c, &p);
+    for (unsigned i = 0;; i++) {
+        st = open_planned_shards(e, c, &p, list_out, &local);
+        if (st != SOCKBROKER_ADDRESS_IN_USE || !asks_for_any_port(&p) || i == PORT_TRIES)
+            break;
+    }
+    return st ? sb_error_set(error, st, local.os_code, "endpoint %s: %s", c->name, local.text) : SOCKBROKER_OK;
+}
+
 static sockbroker_status open_listeners(struct sb_endpoint *e, const struct sb_endpoint_config *c, const struct sb_config *next,
                                         struct sb_listener **list_out, struct sockbroker_error *error)
 {
     struct opened opened[2 * SB_ADDRESSES_PER_ENDPOINT_MAX];
     struct opening how = { .broker = e->broker, .config = c, .next = next };
     size_t n = 0;
-    sockbroker_status st = open_all(&how, opened, &n, error);
 
+    if (c->mode == SB_MODE_SHARD)
+        return open_shards(e, c, list_out, error);
+    sockbroker_status st = open_all(&how, opened, &n, error);
     if (st)
         return st;
     st = make_listeners(e, opened, n, list_out);
@@ -266,12 +389,17 @@ sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint
     return SOCKBROKER_OK;
 }
 
-/* Another listener may have the same socket: then its queue is in good hands. */
+/* A worker that is well, or another listener, may have the same socket: then its queue is in good hands. */
 static bool is_shared(struct sb_broker *b, const struct sb_listener *l)
 {
     struct sb_listen_request same = { .addr = l->addr, .dual = l->dual };
+    const struct sb_holder *h;
 
-    return find_listener(b, &same) != NULL;
+    DL_FOREACH(l->holders, h) {
+        if (h->has_it && h->session->state == SB_SESSION_READY)
+            return true;
+    }
+    return find_listener(b, l->endpoint->config.protocol, &same) != NULL;
 }
 
 /* unused: they never accepted, so nothing in their queue is ours. */
@@ -289,6 +417,7 @@ void sb_endpoint_close_listeners(struct sb_endpoint *e)
 
     e->listeners = NULL;
     close_list(e, list, false);
+    close_shards(e);
     e->state = SB_ENDPOINT_CLOSING;
     e->closing_ms = sb_clock_ms();
 }
@@ -297,6 +426,7 @@ void sb_endpoint_destroy_unused(struct sb_endpoint *e)
 {
     close_list(e, e->listeners, true);
     e->listeners = NULL;
+    close_shards(e);
     e->state = SB_ENDPOINT_CLOSING;
     sb_endpoint_destroy(e);
 }
@@ -316,6 +446,8 @@ static void apply_backlog(struct sb_endpoint *e)
 {
     struct sb_listener *l;
 
+    if (e->config.protocol == SB_PROTOCOL_UDP)
+        return;
     DL_FOREACH(e->listeners, l)
         sb_listen_again(l->sock, &l->addr, e->config.backlog);
 }
@@ -331,7 +463,12 @@ sockbroker_status sb_endpoint_prepare(struct sb_endpoint *e, const struct sb_end
         return sb_error_set(error_out, st, 0, "endpoint %s: out of memory", config->name);
     }
     change->moves = !sb_endpoint_config_same_sockets(&e->config, config);
-    if (change->moves)
+    if (change->moves && (e->config.mode == SB_MODE_SHARD || config->mode == SB_MODE_SHARD))
+        st = sb_error_set(error_out, SOCKBROKER_INVALID, 0,
+                          "endpoint %s: the addresses, slots and mode of a shard cannot change while it runs; give the new one "
+                          "another name and port, or restart the broker",
+                          config->name);
+    else if (change->moves)
         st = open_listeners(e, config, next, &change->listeners, error_out);
     if (st) {
         sb_endpoint_config_deinit(&change->config);
@@ -352,11 +489,28 @@ void sb_endpoint_cancel(struct sb_endpoint *e)
     e->change = NULL;
 }
 
+static void apply_receive_buffer(struct sb_endpoint *e)
+{
+    struct sb_listener *l;
+    struct sb_shard *shard;
+
+    DL_FOREACH(e->shards, shard)
+        shard->group.as.receive_buffer = e->config.receive_buffer;
+    DL_FOREACH(e->listeners, l) {
+        if (!l->is_datagram || l->sock == SOCKBROKER_SOCKET_NONE)
+            continue;
+        sb_guard_check(&l->guard, l->sock, 0);
+        sb_datagram_set_receive_buffer(l->sock, e->config.receive_buffer);
+        sb_guard_init(&l->guard, l->sock);
+    }
+}
+
 bool sb_endpoint_commit(struct sb_endpoint *e)
 {
     struct sb_endpoint_change *change = e->change;
     struct sb_listener *old = e->listeners;
     bool backlog_changed = e->config.backlog != change->config.backlog;
+    bool buffer_changed = e->config.receive_buffer != change->config.receive_buffer;
     bool moved = change->moves;
 
     if (moved) {
@@ -369,6 +523,9 @@ bool sb_endpoint_commit(struct sb_endpoint *e)
     e->change = NULL;
     if (backlog_changed)
         apply_backlog(e);
+    if (buffer_changed)
+        apply_receive_buffer(e);
+    sb_shard_reconfigure(e);
     sb_dispatch_note(e->broker);
     return moved;
 }
@@ -388,7 +545,9 @@ struct sb_endpoint *sb_endpoint_find(struct sb_broker *b, const char *name)
 
 bool sb_endpoint_has_room(const struct sb_endpoint *e)
 {
-    if (e->state != SB_ENDPOINT_LISTENING || e->broker->leases.n_conns + e->broker->n_closing >= e->broker->max_connections)
+    const struct sb_broker *b = e->broker;
+
+    if (e->state != SB_ENDPOINT_LISTENING || b->leases.n_conns + b->n_closing + b->n_deposits >= b->max_connections)
         return false;
     if (sb_selector_has_any(&e->selector) || e->config.overload == SB_OVERLOAD_REFUSE)
         return true;

@@ -17,7 +17,7 @@ enum sb_endpoint_state {
 /* What a reload will make of it. */
 struct sb_endpoint_change {
     struct sb_endpoint_config config;
-    bool moves; /* other listening sockets */
+    bool moves; /* other listening sockets; never those of a shard */
     struct sb_listener *listeners;
 };
 
@@ -25,7 +25,8 @@ struct sb_endpoint {
     struct sb_broker *broker;
     struct sb_endpoint_config config;
     enum sb_endpoint_state state;
-    struct sb_listener *listeners;     /* list */
+    struct sb_listener *listeners;     /* list; of a shard: those of all slots */
+    struct sb_shard *shards;           /* list: mode = shard, one for each address */
     struct sb_endpoint_change *change; /* between prepare and commit */
     struct sb_selector selector;
     uint32_t n_ready;     /* workers that could take something, now or when their window opens */

@@ -9,6 +9,7 @@
 #include <utlist.h>
 
 #include "broker/closer.h"
+#include "broker/grant.h"
 #include "broker/log.h"
 #include "broker/session.h"
 #include "proto/clock.h"
@@ -25,6 +26,7 @@ struct stranger {
     struct sb_greeter *greeter;
     sockbroker_socket sock;
     uint64_t since_ms;
+    uint64_t session_id, grant_id; /* it has shown the token of an inward grant: the socket comes next */
     uv_poll_t poll;
     struct stranger *prev, *next;
 };
@@ -44,8 +46,20 @@ static void on_stranger_closed(uv_handle_t *handle)
     free(handle->data);
 }
 
+/* What was to come through this door; NULL: nothing, or its session has ended. */
+static struct sb_grant *awaited_grant(const struct stranger *s)
+{
+    struct sb_session *session = s->grant_id ? sb_session_find(s->greeter->broker, s->session_id) : NULL;
+
+    return session ? sb_grant_find(session, s->grant_id) : NULL;
+}
+
 static void drop(struct stranger *s)
 {
+    struct sb_grant *grant = awaited_grant(s);
+
+    if (grant)
+        sb_grant_abandon(grant);
     DL_DELETE(s->greeter->strangers, s);
     s->greeter->n_strangers--;
     uv_close((uv_handle_t *)&s->poll, on_stranger_closed);
@@ -90,58 +104,129 @@ static sockbroker_status check(struct sb_greeter *g, const struct sb_hello *hell
     return SOCKBROKER_OK;
 }
 
-static void answer(sockbroker_socket sock, sockbroker_status status, sockbroker_socket worker_end)
+/* False: it has not gone. One without a socket has a text, or it would be an empty packet, which means the end. */
+static bool answer(sockbroker_socket sock, sockbroker_status status, const char *cause, sockbroker_socket passenger)
 {
     struct sb_welcome welcome = { .status = status };
     uint8_t buf[SB_PACKET_MAX];
     size_t len;
     int os_code;
 
-    snprintf(welcome.text, sizeof(welcome.text), "%s", status ? sockbroker_status_text(status) : "");
-    if (!sb_wire_pack_welcome(&welcome, buf, sizeof(buf), &len))
-        sb_xfer_send_packet(sock, buf, len, worker_end, &os_code); /* failing, the close says it, and its session times out */
+    snprintf(welcome.text, sizeof(welcome.text), "%s", cause ? cause : status ? sockbroker_status_text(status) : "");
+    return !sb_wire_pack_welcome(&welcome, buf, sizeof(buf), &len) && !sb_xfer_send_packet(sock, buf, len, passenger, &os_code);
 }
 
-static void greet(struct stranger *st, const struct sb_hello *hello)
+/* Its end of the pair. */
+static void connect_session(struct stranger *st, const struct sb_hello *hello, struct sb_peer *peer)
 {
-    struct sb_peer peer = SB_PEER_NONE;
     struct sb_session *session = NULL;
     sockbroker_socket worker_end = SOCKBROKER_SOCKET_NONE;
-    sockbroker_status status = sb_peer_open(st->sock, &peer);
+    sockbroker_status status = check(st->greeter, hello, peer, &session);
 
     if (!status)
-        status = check(st->greeter, hello, &peer, &session);
-    if (!status)
-        status = sb_session_connect(session, &peer.handle, hello->ring, &worker_end);
-    answer(st->sock, status, worker_end);
+        status = sb_session_connect(session, &peer->handle, hello->ring, &worker_end);
+    answer(st->sock, status, NULL, worker_end); /* failing, the close says it, and its session times out */
     if (status && session)
         sb_session_end(session, "its pair could not be made");
+}
+
+static void hand_out(const struct stranger *st, struct sb_grant *grant)
+{
+    if (answer(st->sock, SOCKBROKER_OK, NULL, grant->sock)) {
+        sb_grant_given(grant);
+        return;
+    }
+    sb_grant_abandon(grant);
+    answer(st->sock, SOCKBROKER_BUSY, "the system did not let the socket go; try again a little later", SOCKBROKER_SOCKET_NONE);
+}
+
+/* A socket that it asked for goes; for one that it leaves, the door opens. True while that is to come. */
+static bool serve_grant(struct stranger *st, const struct sb_hello *hello, const struct sb_peer *peer)
+{
+    struct sb_grant *grant;
+    const char *cause;
+    sockbroker_status status = sb_grant_claim(st->greeter->broker, hello, peer, &grant, &cause);
+
+    if (status) {
+        answer(st->sock, refuse(st->greeter, status, peer, cause), cause, SOCKBROKER_SOCKET_NONE);
+        return false;
+    }
+    if (!grant->kind->is_inward) {
+        hand_out(st, grant);
+        return false;
+    }
+    st->session_id = hello->session_id;
+    st->grant_id = hello->grant_id;
+    sb_xfer_accept_sockets(st->sock);
+    return answer(st->sock, SOCKBROKER_OK, "leave it", SOCKBROKER_SOCKET_NONE);
+}
+
+/* True while more is to come. */
+static bool greet(struct stranger *st, const struct sb_hello *hello)
+{
+    struct sb_peer peer = SB_PEER_NONE;
+    sockbroker_status status = sb_peer_open(st->sock, &peer);
+    bool goes_on = false;
+
+    if (status)
+        answer(st->sock, status, NULL, SOCKBROKER_SOCKET_NONE);
+    else if (hello->grant_id)
+        goes_on = serve_grant(st, hello, &peer);
+    else
+        connect_session(st, hello, &peer);
     sb_peer_close(&peer);
+    return goes_on;
+}
+
+/* The session may have ended since. */
+static sockbroker_status take_socket(const struct stranger *st, sockbroker_socket *sock, struct sockbroker_error *error)
+{
+    struct sb_grant *grant = awaited_grant(st);
+
+    if (!grant)
+        return sb_error_set(error, SOCKBROKER_NOT_FOUND, 0, "the session that left this socket has ended");
+    if (*sock == SOCKBROKER_SOCKET_NONE)
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "a packet came and no socket with it");
+    return sb_grant_arrived(grant, sock, error);
+}
+
+static bool hear(struct stranger *st, const uint8_t *data, size_t len, sockbroker_socket *sock)
+{
+    struct sb_hello hello;
+    struct sockbroker_error error;
+
+    if (st->grant_id) {
+        sockbroker_status status = take_socket(st, sock, &error);
+
+        answer(st->sock, status, status ? error.text : "it is here", SOCKBROKER_SOCKET_NONE);
+        return false;
+    }
+    if (*sock == SOCKBROKER_SOCKET_NONE && !sb_wire_unpack_hello(data, len, &hello, &error))
+        return greet(st, &hello);
+    st->greeter->broker->bad_messages++;
+    return false;
 }
 
 static void on_hello(uv_poll_t *poll, int status, int events)
 {
     struct stranger *st = poll->data;
-    struct sb_hello hello;
-    struct sockbroker_error error;
     uint8_t buf[SB_PACKET_MAX];
-    size_t len;
-    sockbroker_socket stray = SOCKBROKER_SOCKET_NONE;
+    size_t len = 0;
+    sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
 
     (void)status;
     (void)events;
-    sockbroker_status result = sb_xfer_receive_packet(st->sock, buf, sizeof(buf), &len, &stray);
+    sockbroker_status result = sb_xfer_receive_packet(st->sock, buf, sizeof(buf), &len, &sock);
     if (result == SOCKBROKER_AGAIN)
         return;
-    bool stray_came = stray != SOCKBROKER_SOCKET_NONE;
-    sb_closer_close(st->greeter->broker, &stray);
-    if (!result && !stray_came)
-        result = sb_wire_unpack_hello(buf, len, &hello, &error);
-    if (!result && !stray_came)
-        greet(st, &hello);
-    else if (result != SOCKBROKER_CLOSED)
+    bool goes_on = !result && hear(st, buf, len, &sock);
+    if (result == SOCKBROKER_NO_DESCRIPTORS && st->grant_id)
+        answer(st->sock, result, "the broker is at its descriptor limit; raise it (ulimit -n)", SOCKBROKER_SOCKET_NONE);
+    else if (result && result != SOCKBROKER_CLOSED)
         st->greeter->broker->bad_messages++;
-    drop(st);
+    sb_closer_close(st->greeter->broker, &sock);
+    if (!goes_on)
+        drop(st);
 }
 
 /* ---- the door ---- */

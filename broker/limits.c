@@ -15,8 +15,11 @@ static uint64_t count_listeners(const struct sb_config *c)
 {
     uint64_t n = 0;
 
-    for (size_t i = 0; i < c->n_endpoints; i++)
-        n += 2 * c->endpoints[i].n_addresses; /* split has two, a reload opens new ones first */
+    for (size_t i = 0; i < c->n_endpoints; i++) { /* split has two, a reload opens new ones first */
+        const struct sb_endpoint_config *e = &c->endpoints[i];
+
+        n += 2 * e->n_addresses * (e->mode == SB_MODE_SHARD ? e->slots : 1);
+    }
     return n;
 }
 

@@ -2,12 +2,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "broker/accept.h"
 #include "broker/dispatch.h"
 #include "broker/histogram.h"
+#include "broker/holder.h"
 #include "broker/log.h"
 #include "broker/mailbox.h"
+#include "broker/shard.h"
+#include "broker/share.h"
+#include "client-lib/datagram.h"
 #include "client-lib/listen.h"
 #include "proto/clock.h"
 #include "proto/oserr.h"
@@ -35,13 +40,114 @@ static void rest(struct sb_listener *l, int os_code)
     sb_listener_refresh(l);
 }
 
-static void mend(struct sb_listener *l)
+static void stop_reading(struct sb_listener *l)
 {
-    if (sb_listen_is_on(l->sock))
-        return;
-    sockbroker_status st = sb_listen_again(l->sock, &l->addr, l->endpoint->config.backlog);
+    if (l->reading)
+        uv_poll_stop(&l->poll);
+    l->reading = false;
+}
+
+static void note_repair(struct sb_listener *l, const char *cause, sockbroker_status st)
+{
+    char names[200];
+
+    l->endpoint->counters.repaired++;
     l->endpoint->broker->listener_repairs++;
-    sb_log(SB_LOG_WARNING, "listener_repaired", "endpoint=%s result=%s", l->endpoint->config.name, sockbroker_status_name(st));
+    sb_log(SB_LOG_WARNING, "listener_repaired", "endpoint=%s cause=\"%s\" by=\"%s\" result=%s", l->endpoint->config.name, cause,
+           sb_holders_name(l, names, sizeof(names)), sockbroker_status_name(st));
+}
+
+/* A shard repairs its own. */
+static bool is_down(const struct sb_listener *l)
+{
+    return !l->is_datagram && !l->shard && !sb_listen_is_on(l->sock);
+}
+
+/* Bound first: an unbound socket is bound anywhere by whoever sends. */
+static void keep_datagram(struct sb_listener *l)
+{
+    const char *cause = NULL;
+
+    if (l->sock != SOCKBROKER_SOCKET_NONE && sb_datagram_mend(l->sock, &l->addr, &cause))
+        sb_share_lose(l, cause);
+    else if (cause)
+        note_repair(l, cause, SOCKBROKER_OK);
+    sb_share_keep_datagram(l);
+}
+
+static sockbroker_status listen_again(struct sb_listener *l)
+{
+    sockbroker_status st = sb_listen_again(l->sock, &l->addr, l->endpoint->config.backlog);
+
+    if (!st)
+        note_repair(l, "shut down", st);
+    return st;
+}
+
+/* True when another one has taken its place. Linux lets it bind beside the old one, which does not listen. */
+static bool replace(struct sb_listener *l)
+{
+    struct sb_endpoint *e = l->endpoint;
+    struct sb_listen_request request = { .addr = l->addr, .dual = l->dual, .backlog = e->config.backlog };
+    sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
+    struct sb_listener *fresh;
+    struct sockbroker_addr at;
+    enum sb_listen_note note;
+    sockbroker_status st = sb_listen_open(&request, &sock, &at, &note, NULL);
+
+    if (!st)
+        st = sb_listener_create(e, &sock, &l->addr, l->dual, &fresh);
+    sb_socket_close(&sock);
+    if (st)
+        return false;
+    DL_REPLACE_ELEM(e->listeners, l, fresh);
+    sb_listener_close(l, 0);
+    sb_listener_refresh(fresh);
+    sb_log(SB_LOG_NOTICE, "socket_back", "endpoint=%s", e->config.name);
+    return true;
+}
+
+/* Shut down and then used for a connection it listens never again. True when it is not the endpoint's any more. */
+static bool mend(struct sb_listener *l)
+{
+    if (!is_down(l))
+        return false;
+    if (l->sock != SOCKBROKER_SOCKET_NONE) {
+        if (listen_again(l) == SOCKBROKER_OK)
+            return false;
+        stop_reading(l); /* leaves epoll before the descriptor closes */
+        sb_share_lose(l, "shut down");
+    }
+    return replace(l);
+}
+
+void sb_listener_restore(struct sb_listener *l)
+{
+    if (l->sock == SOCKBROKER_SOCKET_NONE || (!l->is_datagram && !sb_listen_is_on(l->sock)))
+        return;
+    const char *changed = sb_guard_check(&l->guard, l->sock, l->is_datagram ? 0 : l->endpoint->config.backlog);
+    if (changed)
+        note_repair(l, changed, SOCKBROKER_OK);
+}
+
+/* Some worker has it, or had it: what holds of the socket can change at any time. */
+static bool was_given(const struct sb_listener *l)
+{
+    return l->holders || l->last_holder[0];
+}
+
+/* Does the broker accept here? */
+static bool accepts(const struct sb_listener *l)
+{
+    switch (l->endpoint->config.mode) {
+    case SB_MODE_HANDOFF:
+        return !l->is_datagram;
+    case SB_MODE_SHARE:
+        return false;
+    case SB_MODE_SHARD:
+        return !l->is_datagram && !sb_shard_is_live(l);
+    }
+    return false;
 }
 
 static void describe(const struct sb_listener *l, sockbroker_socket sock, const struct sockbroker_addr *peer,
@@ -55,6 +161,7 @@ static void describe(const struct sb_listener *l, sockbroker_socket sock, const 
     info->type = SOCKBROKER_STREAM;
     info->protocol = 6;
     info->nonblocking = !config->blocking;
+    info->listening = false;
     info->peer = *peer;
     info->local = l->addr;
     if (l->wildcard)
@@ -86,6 +193,8 @@ static bool accept_one(struct sb_listener *l)
     struct sockbroker_addr peer;
     int os_code = 0;
 
+    if (was_given(l)) /* accept() must not wait here because somebody wants it to */
+        sb_socket_set_nonblocking(l->sock, true);
     switch (sb_accept(l->sock, l->endpoint->config.blocking, &sock, &peer, &os_code)) {
     case SB_ACCEPT_OK:
         l->pause_ms = 0;
@@ -97,7 +206,8 @@ static bool accept_one(struct sb_listener *l)
         l->endpoint->counters.accept_errors++;
         return true;
     case SB_ACCEPT_BROKEN:
-        mend(l);
+        if (is_down(l))
+            (void)listen_again(l); /* if not, the clock finds it */
         break;
     case SB_ACCEPT_PAUSE:
     case SB_ACCEPT_UNKNOWN:
@@ -130,20 +240,35 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 void sb_listener_refresh(struct sb_listener *l)
 {
-    bool wanted = !l->resume_at_ms && sb_endpoint_has_room(l->endpoint);
+    bool wanted = accepts(l) && l->sock != SOCKBROKER_SOCKET_NONE && !l->resume_at_ms && sb_endpoint_has_room(l->endpoint);
 
     if (wanted == l->reading)
         return;
-    l->reading = wanted;
-    if (wanted)
-        uv_poll_start(&l->poll, UV_READABLE, on_readable);
-    else
-        uv_poll_stop(&l->poll);
+    if (!wanted) {
+        stop_reading(l);
+        return;
+    }
+    if (was_given(l))
+        sb_listener_restore(l);
+    l->reading = true;
+    uv_poll_start(&l->poll, UV_READABLE, on_readable);
+}
+
+void sb_listener_pause(struct sb_listener *l)
+{
+    stop_reading(l);
 }
 
 void sb_listener_tick(struct sb_listener *l, uint64_t now_ms)
 {
-    mend(l);
+    bool is_shared = l->endpoint->config.mode == SB_MODE_SHARE;
+
+    if (is_shared && l->is_datagram)
+        keep_datagram(l);
+    else if (mend(l))
+        return;
+    if (is_shared)
+        sb_listener_restore(l);
     if (l->resume_at_ms && now_ms >= l->resume_at_ms) {
         l->resume_at_ms = 0;
         sb_listener_refresh(l);
@@ -164,7 +289,8 @@ sockbroker_status sb_listener_create(struct sb_endpoint *e, sockbroker_socket *s
 
     if (!l)
         return SOCKBROKER_NO_MEMORY;
-    int code = uv_poll_init_socket(&e->broker->loop, &l->poll, *sock);
+    l->is_datagram = sb_socket_is_datagram(*sock);
+    int code = l->is_datagram ? 0 : uv_poll_init_socket(&e->broker->loop, &l->poll, *sock);
     if (code) {
         free(l);
         return code == UV_ENOMEM ? SOCKBROKER_NO_MEMORY : SOCKBROKER_SYSTEM;
@@ -176,6 +302,7 @@ sockbroker_status sb_listener_create(struct sb_endpoint *e, sockbroker_socket *s
     l->dual = dual;
     l->wildcard = is_wildcard(addr);
     l->batch = 1;
+    sb_guard_init(&l->guard, l->sock);
     *listener_out = l;
     return SOCKBROKER_OK;
 }
@@ -187,8 +314,15 @@ static void on_closed(uv_handle_t *handle)
 
 void sb_listener_close(struct sb_listener *l, unsigned most)
 {
-    while (most-- && accept_one(l))
+    bool has_queue = !l->is_datagram && l->sock != SOCKBROKER_SOCKET_NONE;
+
+    while (has_queue && most-- && accept_one(l))
         continue;
-    uv_close((uv_handle_t *)&l->poll, on_closed); /* leaves epoll before the descriptor closes */
-    sb_socket_close(&l->sock);
+    sb_share_forget(l);
+    sockbroker_socket sock = l->shard ? SOCKBROKER_SOCKET_NONE : l->sock;
+    if (l->is_datagram)
+        free(l);
+    else
+        uv_close((uv_handle_t *)&l->poll, on_closed); /* leaves epoll before the descriptor closes */
+    sb_socket_close(&sock);
 }

@@ -17,6 +17,7 @@ static const struct command {
     { "drain", sb_command_drain, "give workers nothing new, so that they can finish" },
     { "check", sb_command_check, "read and judge a configuration; binds nothing" },
     { "addresses", sb_command_addresses, "show the addresses of a host in the order to try them" },
+    { "connect", sb_command_connect, "copy to and from a connection that the broker makes" },
 };
 
 static const size_t n_commands = sizeof(commands) / sizeof(commands[0]);

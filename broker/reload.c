@@ -14,13 +14,16 @@ static void log_listening(const struct sb_endpoint *e)
     char text[SOCKBROKER_ADDR_TEXT_MAX];
     const struct sb_listener *l;
 
-    DL_FOREACH(e->listeners, l)
-        sb_log(SB_LOG_NOTICE, "listening", "endpoint=%s address=%s families=%s policy=%s", e->config.name,
+    DL_FOREACH(e->listeners, l) {
+        if (l->slot) /* of a shard the first one speaks for all */
+            continue;
+        sb_log(SB_LOG_NOTICE, "listening", "endpoint=%s address=%s families=%s policy=%s protocol=%s mode=%s", e->config.name,
                sockbroker_addr_format(&l->addr, text),
                l->dual                             ? "ipv4+ipv6"
                : l->addr.family == SOCKBROKER_IPV6 ? "ipv6"
                                                    : "ipv4",
-               sb_policy_name(e->config.policy));
+               sb_policy_name(e->config.policy), sb_protocol_name(e->config.protocol), sb_mode_name(e->config.mode));
+    }
 }
 
 /* Those that the broker does not have yet, in a list of their own, as far as they could be opened. */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "broker/command.h"
-#include "proto/error.h"
 
 static const struct option long_options[] = {
     { "config", required_argument, NULL, 'c' },
@@ -73,21 +72,6 @@ bool sb_serve_options_read(const char *command, int argc, char **argv, struct sb
     return true;
 }
 
-static sockbroker_status apply_setting(struct sb_config *config, const char *text, struct sockbroker_error *error)
-{
-    char key[64];
-    char quoted[SB_QUOTE_MAX];
-    const char *equals = strchr(text, '=');
-
-    if (!equals || equals == text || (size_t)(equals - text) >= sizeof(key))
-        return sb_error_set(error, SOCKBROKER_INVALID, 0, "--set \"%s\": write KEY=VALUE",
-                            sb_quote(text, strlen(text), quoted, sizeof(quoted)));
-    memcpy(key, text, (size_t)(equals - text));
-    key[equals - text] = '\0';
-    const char *value = equals + 1;
-    return sb_config_set_global(config, key, &value, 1, error);
-}
-
 sockbroker_status sb_serve_options_load(const struct sb_serve_options *options, struct sb_config *config_out,
                                         struct sockbroker_error *error_out)
 {
@@ -97,7 +81,7 @@ sockbroker_status sb_serve_options_load(const struct sb_serve_options *options, 
     if (options->config_path)
         st = sb_config_read_file(config_out, options->config_path, error_out);
     for (size_t i = 0; i < options->n_settings && !st; i++)
-        st = apply_setting(config_out, options->settings[i], error_out);
+        st = sb_config_add_setting(config_out, options->settings[i], error_out);
     for (size_t i = 0; i < options->n_endpoints && !st; i++)
         st = sb_config_add_endpoint(config_out, options->endpoints[i], error_out);
     if (!st && options->dir)

@@ -7,9 +7,13 @@
 
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
+#include "broker/grant.h"
+#include "broker/holder.h"
 #include "broker/log.h"
 #include "broker/mailbox.h"
+#include "broker/outbound.h"
 #include "broker/session_inside.h"
+#include "broker/shard.h"
 #include "broker/waiter.h"
 #include "proto/clock.h"
 #include "proto/failpoint.h"
@@ -42,7 +46,8 @@ void sb_session_update_window(struct sb_session *s)
 
 static sockbroker_status take_places(struct sb_session *s, const struct sb_attach *attach)
 {
-    s->places = calloc(attach->n_endpoints, sizeof(*s->places));
+    s->carrier = SB_CARRIER_DIRECT; /* of a worker that only asks for sockets */
+    s->places = calloc(attach->n_endpoints + 1u, sizeof(*s->places));
     if (!s->places)
         return SOCKBROKER_NO_MEMORY;
     for (uint32_t i = 0; i < attach->n_endpoints; i++) {
@@ -197,6 +202,10 @@ void sb_session_set_state(struct sb_session *s, enum sb_session_state state)
     }
     s->broker->n_attaching -= s->state == SB_SESSION_ATTACHING && state != SB_SESSION_ATTACHING;
     s->state = state;
+    for (uint32_t i = 0; change && i < s->n_places; i++) {
+        if (s->places[i].endpoint && s->places[i].endpoint->shards)
+            sb_shard_update(s->places[i].endpoint);
+    }
     if (change)
         sb_dispatch_note(s->broker); /* an endpoint that lost its last worker begins to hold */
     sb_session_refresh(s);
@@ -341,6 +350,9 @@ void sb_session_end(struct sb_session *s, const char *cause)
     leave_all(s);
     sb_session_withdraw(s);
     judge_taken(s, is_dead);
+    sb_holders_forget_session(s);
+    sb_outbounds_end(s);
+    sb_grants_end(s);
     dismiss(s, cause);
     forget(s);
     close_handles(s);

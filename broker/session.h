@@ -59,7 +59,12 @@ struct sb_session {
     uint64_t n_open; /* leased or acked, and not reported finished */
     uint64_t n_served;
 
+    struct sb_holder *holdings; /* sockets of endpoints that it uses itself */
+    struct sb_grant *grants;    /* under way to it or from it */
+    uint32_t n_grants;
+
     uint64_t acked[SB_ACKS_REMEMBERED];
+    uint32_t n_acked;
     struct sb_call *parked; /* its Next */
     uint32_t told_caller;   /* the connection by which it parks */
     uint64_t heard_ms;      /* when it last parked */
@@ -115,7 +120,8 @@ void sb_session_drain(struct sb_session *s);
 /* Reads back what it has not read; gives that to others. Returns how many. */
 uint32_t sb_session_withdraw(struct sb_session *s);
 
-/* Asks whether it reads, and gives it nothing until it answers. */
+/* Asks whether it reads. mark_stuck: and gives it nothing until it answers. */
+void sb_session_probe(struct sb_session *s);
 void sb_session_mark_stuck(struct sb_session *s);
 void sb_session_mark_silent(struct sb_session *s);
 

@@ -3,6 +3,7 @@
 
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
+#include "broker/grant.h"
 #include "broker/log.h"
 #include "broker/mailbox.h"
 #include "broker/session_inside.h"
@@ -135,10 +136,28 @@ static bool was_acked(const struct sb_session *s, uint64_t lease_id)
     return false;
 }
 
+static void remember_ack(struct sb_session *s, uint64_t lease_id)
+{
+    s->acked[s->n_acked++ % SB_ACKS_REMEMBERED] = lease_id;
+}
+
+/* The answer may get lost here too. */
+static bool settle_grant(struct sb_session *s, const struct sb_result *result)
+{
+    if (result->verdict == SB_VERDICT_FINISHED || (result->verdict == SB_VERDICT_ACK && was_acked(s, result->lease_id)))
+        return true;
+    bool kept = sb_grant_settle(s, result);
+    if (kept)
+        remember_ack(s, result->lease_id);
+    return kept;
+}
+
 bool sb_session_settle(struct sb_session *s, const struct sb_result *result)
 {
     struct sb_conn *c = sb_lease_find(&s->broker->leases, result->lease_id);
 
+    if (sb_grant_is_id(result->lease_id))
+        return settle_grant(s, result);
     if (result->verdict == SB_VERDICT_FINISHED) {
         note_finished(s);
         return true;
@@ -149,7 +168,8 @@ bool sb_session_settle(struct sb_session *s, const struct sb_result *result)
     }
     sb_session_remove_lease(s, c, result->verdict == SB_VERDICT_ACK);
     if (result->verdict == SB_VERDICT_ACK) {
-        s->acked[s->n_served++ % SB_ACKS_REMEMBERED] = result->lease_id;
+        s->n_served++;
+        remember_ack(s, result->lease_id);
         sb_dispatch_delivered(c);
         return true;
     }
@@ -285,16 +305,21 @@ uint32_t sb_session_withdraw(struct sb_session *s)
     return n;
 }
 
-void sb_session_mark_stuck(struct sb_session *s)
+void sb_session_probe(struct sb_session *s)
 {
     static uint64_t number;
 
+    if (!s->probe && sb_xfer_send_probe(s->end, number + 1) == SOCKBROKER_OK)
+        s->probe = ++number;
+}
+
+void sb_session_mark_stuck(struct sb_session *s)
+{
     if (s->state == SB_SESSION_READY) {
         sb_log(SB_LOG_WARNING, "worker_stuck", "worker=%s pid=%u", s->name, s->peer.pid);
         sb_session_set_state(s, SB_SESSION_STUCK);
     }
-    if (!s->probe && sb_xfer_send_probe(s->end, number + 1) == SOCKBROKER_OK)
-        s->probe = ++number;
+    sb_session_probe(s);
 }
 
 void sb_session_mark_silent(struct sb_session *s)

@@ -33,8 +33,9 @@ struct sb_shard_request {
     struct sockbroker_addr addr; /* port 0: any, the same for all */
     bool dual;                   /* [::] takes IPv4 too */
     enum sockbroker_socket_type type;
-    uint32_t backlog; /* of each TCP listener */
-    size_t n_slots;   /* 1..SB_STEER_SLOTS_MAX */
+    uint32_t backlog;        /* of each TCP listener */
+    uint32_t receive_buffer; /* of each UDP socket in bytes; 0: the system's default */
+    size_t n_slots;          /* 1..SB_STEER_SLOTS_MAX */
 };
 
 struct sb_shard_group {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "client-lib/datagram.h"
 #include "proto/oserr.h"
 #include "proto/socket.h"
 #include "sockbroker/addr.h"
@@ -43,55 +44,21 @@ static int real_address(int sock, struct sockbroker_addr *addr_out)
 
 /* ---- opening ---- */
 
-/* NULL, or the operation that failed, with errno. */
-static const char *bind_datagram(int sock, const struct sb_shard_request *as, bool joins)
-{
-    struct sockaddr_storage sa;
-    socklen_t len = (socklen_t)sockbroker_addr_to_sockaddr(&as->addr, &sa);
-    int v6only = !as->dual;
-
-    if (as->addr.family == SOCKBROKER_IPV6 && setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)))
-        return "IPV6_V6ONLY on";
-    if (joins && switch_on(sock, SO_REUSEPORT))
-        return "SO_REUSEPORT on";
-    return bind(sock, (struct sockaddr *)&sa, len) ? "bind" : NULL;
-}
-
 static sockbroker_status open_datagram(const struct sb_shard_request *as, bool joins, sockbroker_socket *sock_out,
+                                       struct sockbroker_addr *addr_out, enum sb_listen_note *note_out,
                                        struct sockbroker_error *error)
 {
-    int family = as->addr.family == SOCKBROKER_IPV6 ? AF_INET6 : AF_INET;
-    sockbroker_socket sock = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const char *operation = sock < 0 ? "socket for" : bind_datagram(sock, as, joins);
+    struct sb_datagram_request r = {
+        .addr = as->addr, .dual = as->dual, .reuseport = joins, .receive_buffer = as->receive_buffer
+    };
+    struct sb_datagram_facts facts;
+    sockbroker_status st = sb_datagram_open(&r, sock_out, &facts, error);
 
-    if (!operation) {
-        *sock_out = sock;
-        return SOCKBROKER_OK;
-    }
-    sockbroker_status st = failed(as, operation, errno, error);
-    sb_socket_close(&sock);
-    return st;
-}
-
-static sockbroker_status found_datagram(const struct sb_shard_request *as, sockbroker_socket *sock_out,
-                                        struct sockbroker_addr *addr_out, enum sb_listen_note *note_out,
-                                        struct sockbroker_error *error)
-{
-    struct sb_shard_request real = *as;
-    sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
-
-    *note_out = as->dual && !sb_listen_has_ipv6() ? SB_LISTEN_NO_IPV6 : SB_LISTEN_AS_ASKED;
-    if (*note_out == SB_LISTEN_NO_IPV6) {
-        sockbroker_addr_parse_ip("0.0.0.0", &real.addr, NULL);
-        real.addr.port = as->addr.port;
-    }
-    sockbroker_status st = open_datagram(&real, false, &sock, error);
-    if (!st && real_address(sock, addr_out))
-        st = failed(as, "getsockname of", errno, error);
-    if (!st)
-        *sock_out = sb_socket_take(&sock);
-    sb_socket_close(&sock);
-    return st;
+    if (st)
+        return st;
+    *addr_out = facts.addr;
+    *note_out = facts.note == SB_DATAGRAM_NO_IPV6 ? SB_LISTEN_NO_IPV6 : SB_LISTEN_AS_ASKED;
+    return SOCKBROKER_OK;
 }
 
 /* Without SO_REUSEPORT at first: with it the kernel puts it into any group of the same user, and may choose the port of one
@@ -103,7 +70,7 @@ sockbroker_status sb_shard_member_found(const struct sb_shard_request *as, sockb
     struct sb_listen_request r = { .addr = as->addr, .dual = as->dual, .backlog = as->backlog };
     sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
     sockbroker_status st = as->type == SOCKBROKER_STREAM ? sb_listen_open(&r, &sock, addr_out, note_out, error_out)
-                                                         : found_datagram(as, &sock, addr_out, note_out, error_out);
+                                                         : open_datagram(as, false, &sock, addr_out, note_out, error_out);
 
     if (!st && switch_on(sock, SO_REUSEPORT))
         st = failed(as, "SO_REUSEPORT on", errno, error_out);
@@ -122,7 +89,7 @@ sockbroker_status sb_shard_member_join(const struct sb_shard_request *as, sockbr
 
     if (as->type == SOCKBROKER_STREAM)
         return sb_listen_open(&r, sock_out, &at, &note, error_out);
-    return open_datagram(as, true, sock_out, error_out);
+    return open_datagram(as, true, sock_out, &at, &note, error_out);
 }
 
 /* ---- is it what it was ---- */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "broker/deposit.h"
 #include "broker/endpoint.h"
 #include "broker/listener.h"
 #include "broker/log.h"
@@ -37,6 +38,10 @@ static void fill_broker(struct sb_broker *b, struct sb_broker_status *out)
     out->descriptors_used = b->leases.n_conns;
     out->descriptors_max = b->max_connections;
     out->listener_repairs = b->listener_repairs;
+    out->n_deposits = b->n_deposits;
+    out->grants = b->n_grants_given;
+    out->deposits_expired = b->deposits_expired;
+    out->connects_failed = b->connects_failed;
 }
 
 static void fill_endpoint(const struct sb_endpoint *e, struct sb_endpoint_status *out)
@@ -46,7 +51,7 @@ static void fill_endpoint(const struct sb_endpoint *e, struct sb_endpoint_status
     memcpy(out->name, e->config.name, sizeof(out->name));
     out->n_addresses = 0;
     DL_FOREACH(e->listeners, l) {
-        if (out->n_addresses < SB_ADDRESSES_PER_ENDPOINT_MAX)
+        if (l->slot == 0 && out->n_addresses < SB_ADDRESSES_PER_ENDPOINT_MAX)
             out->addresses[out->n_addresses++] = l->addr;
     }
     put_word(out->mode, sb_mode_name(e->config.mode));
@@ -54,6 +59,8 @@ static void fill_endpoint(const struct sb_endpoint *e, struct sb_endpoint_status
     put_word(out->family, sb_family_choice_name(e->config.family));
     put_word(out->carrier, sb_carrier_name(e->config.carrier));
     put_word(out->state, sb_endpoint_state_name(e));
+    put_word(out->protocol, sb_protocol_name(e->config.protocol));
+    out->slots = e->config.mode == SB_MODE_SHARD ? e->config.slots : 0;
     out->counters = e->counters;
 }
 
@@ -98,4 +105,5 @@ void sb_status_fill(struct sb_broker *b, const struct sb_status_request *request
     }
     page->next_endpoint = request->first_endpoint + page->n_endpoints;
     page->next_session = request->first_session + page->n_sessions;
+    sb_deposits_fill(b, request, page);
 }

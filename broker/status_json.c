@@ -39,6 +39,7 @@ static json_t *counters(const struct sb_endpoint_counters *c)
         { "in_doubt", c->in_doubt },   { "refused", c->refused },
         { "denied", c->denied },       { "accept_errors", c->accept_errors },
         { "held", c->held },           { "held_max", c->held_max },
+        { "granted", c->granted },     { "repaired", c->repaired },
     };
     json_t *o = json_object();
 
@@ -53,10 +54,10 @@ static json_t *endpoint(const struct sb_endpoint_status *e)
 
     for (uint32_t i = 0; i < e->n_addresses; i++)
         json_array_append_new(addresses, address(&e->addresses[i]));
-    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "name", e->name, "addresses", addresses, "mode",
-                     e->mode, "policy", e->policy, "family", e->family, "carrier", e->carrier, "state", e->state, "counters",
-                     counters(&e->counters), "accept_to_lease", histogram(&e->counters.accept_to_lease), "lease_to_ack",
-                     histogram(&e->counters.lease_to_ack));
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:o, s:o}", "name", e->name, "addresses", addresses,
+                     "protocol", e->protocol, "mode", e->mode, "policy", e->policy, "family", e->family, "carrier", e->carrier,
+                     "slots", number(e->slots), "state", e->state, "counters", counters(&e->counters), "accept_to_lease",
+                     histogram(&e->counters.accept_to_lease), "lease_to_ack", histogram(&e->counters.lease_to_ack));
 }
 
 static json_t *session(const struct sb_session_status *s)
@@ -74,26 +75,44 @@ static json_t *session(const struct sb_session_status *s)
                      number(s->attached_ms));
 }
 
+static json_t *address_or_empty(const struct sockbroker_addr *a)
+{
+    return a->family == SOCKBROKER_FAMILY_NONE ? json_string("") : address(a);
+}
+
+static json_t *deposit(const struct sb_deposit_status *d)
+{
+    return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s}", "name", d->name, "owner", d->owner, "uid",
+                     number(d->uid), "kind", d->kind, "local", address_or_empty(&d->local), "peer", address_or_empty(&d->peer),
+                     "state_len", number(d->state_len), "age_ms", number(d->age_ms), "expires_ms", number(d->expires_ms),
+                     "taken_by", d->taken_by);
+}
+
 static json_t *broker(const struct sb_broker_status *b)
 {
-    return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "version", b->version, "pid", number(b->pid),
-                     "uptime_ms", number(b->uptime_ms), "state", b->state, "bad_messages", number(b->bad_messages),
-                     "busy_refusals", number(b->busy_refusals), "log_lines_dropped", number(b->log_lines_dropped),
-                     "connections", number(b->descriptors_used), "max_connections", number(b->descriptors_max),
-                     "listener_repairs", number(b->listener_repairs));
+    return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", b->version, "pid",
+                     number(b->pid), "uptime_ms", number(b->uptime_ms), "state", b->state, "bad_messages",
+                     number(b->bad_messages), "busy_refusals", number(b->busy_refusals), "log_lines_dropped",
+                     number(b->log_lines_dropped), "connections", number(b->descriptors_used), "max_connections",
+                     number(b->descriptors_max), "listener_repairs", number(b->listener_repairs), "grants", number(b->grants),
+                     "connects_failed", number(b->connects_failed), "n_deposits", number(b->n_deposits), "deposits_expired",
+                     number(b->deposits_expired));
 }
 
 bool sb_status_print_json(const struct sb_status_report *r, FILE *to)
 {
     json_t *endpoints = json_array();
     json_t *sessions = json_array();
+    json_t *deposits = json_array();
 
     for (size_t i = 0; i < r->n_endpoints; i++)
         json_array_append_new(endpoints, endpoint(&r->endpoints[i]));
     for (size_t i = 0; i < r->n_sessions; i++)
         json_array_append_new(sessions, session(&r->sessions[i]));
-    json_t *all = json_pack("{s:i, s:o, s:o, s:o}", "schema", SB_STATUS_SCHEMA, "broker", broker(&r->broker), "endpoints",
-                            endpoints, "sessions", sessions);
+    for (size_t i = 0; i < r->n_deposits; i++)
+        json_array_append_new(deposits, deposit(&r->deposits[i]));
+    json_t *all = json_pack("{s:i, s:o, s:o, s:o, s:o}", "schema", SB_STATUS_SCHEMA, "broker", broker(&r->broker), "endpoints",
+                            endpoints, "sessions", sessions, "deposits", deposits);
     bool ok = all && json_dumpf(all, to, JSON_INDENT(2)) == 0 && fputc('\n', to) != EOF;
     json_decref(all);
     return ok;

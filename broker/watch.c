@@ -3,14 +3,18 @@
 #include <utlist.h>
 
 #include "broker/control.h"
+#include "broker/deposit.h"
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
+#include "broker/grant.h"
 #include "broker/greeting.h"
 #include "broker/listener.h"
 #include "broker/log.h"
 #include "broker/mailbox.h"
+#include "broker/outbound.h"
 #include "broker/reload.h"
 #include "broker/session.h"
+#include "broker/shard.h"
 #include "broker/waiter.h"
 #include "proto/clock.h"
 
@@ -84,6 +88,7 @@ static void watch_session(struct sb_session *s, uint64_t now_ms)
             sb_session_end(s, "never took its pair");
         return;
     }
+    sb_grants_tick(s, now_ms);
     watch_rest(s, now_ms);
     watch_leases(s, now_ms);
     watch_heartbeat(s, now_ms);
@@ -98,6 +103,8 @@ static void watch_endpoint(struct sb_endpoint *e, uint64_t now_ms)
         sb_dispatch_refuse(e->held);
     DL_FOREACH(e->listeners, l)
         sb_listener_tick(l, now_ms);
+    if (e->shards)
+        sb_shard_tick(e, now_ms);
 }
 
 void sb_watch_tick(struct sb_broker *b)
@@ -112,6 +119,8 @@ void sb_watch_tick(struct sb_broker *b)
     DL_FOREACH(b->endpoints, e)
         watch_endpoint(e, now_ms);
     sb_reload_tick(b, now_ms);
+    sb_deposits_tick(b, now_ms);
+    sb_outbounds_tick(b);
     sb_waiters_tick(b);
     sb_greeter_tick(b->greeter, now_ms);
     if (sb_server_tick(b->server))

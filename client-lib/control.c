@@ -29,7 +29,7 @@ static sockbroker_status make_link(struct sockbroker_worker *w, const struct sb_
     link->session = attached->session;
     link->n_users = 1;
     hello.ring = link->carrier == SB_CARRIER_DIRECT;
-    sockbroker_status st = sb_link_open(w->dir, &hello, w->attach_timeout_ms, &link->end, error);
+    sockbroker_status st = sb_link_fetch(w->dir, &hello, w->attach_timeout_ms, &link->end, error);
     if (st == SOCKBROKER_NOT_FOUND) /* the session just made had to make room for others */
         st = SOCKBROKER_BUSY;
     if (!st)
@@ -465,21 +465,31 @@ void sb_control_leave(struct sockbroker_worker *w)
     drop_client(w);
 }
 
+sockbroker_status sb_control_call(struct sockbroker_worker *w, const struct sb_request *request, enum sb_reply_kind expect,
+                                  int timeout_ms, struct sb_reply *reply_out, struct sockbroker_error *error_out)
+{
+    struct sb_client *client = client_use(w);
+
+    if (!client)
+        return sb_error_set(error_out, SOCKBROKER_NO_BROKER, 0, "no broker answers in %s now", w->dir);
+    sockbroker_status st = sb_client_call(client, request, expect, timeout_ms, reply_out, error_out);
+    client_release(w);
+    return st;
+}
+
 sockbroker_status sb_control_settle(struct sockbroker_worker *w, const struct sb_session_key *session,
                                     const struct sb_report *report, bool *kept_out)
 {
     struct sb_request *request = malloc(sizeof(*request));
     struct sb_reply *reply = malloc(sizeof(*reply));
-    struct sb_client *client = request && reply ? client_use(w) : NULL;
     sockbroker_status st = SOCKBROKER_CLOSED;
 
-    if (client) {
+    if (request && reply) {
         request->kind = SB_REQUEST_SETTLE;
         request->as.settle.session = *session;
         request->as.settle.n_results = report->n_results;
         memcpy(request->as.settle.results, report->results, report->n_results * sizeof(report->results[0]));
-        st = sb_client_call(client, request, SB_REPLY_SETTLED, CALL_TIMEOUT_MS, reply, NULL);
-        client_release(w);
+        st = sb_control_call(w, request, SB_REPLY_SETTLED, CALL_TIMEOUT_MS, reply, NULL);
     }
     if (!st && kept_out)
         *kept_out = reply->as.settled.n_kept && reply->as.settled.kept[0];

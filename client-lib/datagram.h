@@ -33,9 +33,18 @@ struct sb_datagram_facts {
 sockbroker_status sb_datagram_open(const struct sb_datagram_request *request, sockbroker_socket *sock_out,
                                    struct sb_datagram_facts *facts_out, struct sockbroker_error *error_out);
 
-/* False when somebody who holds the socket has shut it down, and for NONE. On Linux what arrives can still be received, but
- * every wait returns at once and every send fails (EPIPE), for all who hold it; nothing opens it again, so it needs to be
- * replaced. */
+/* False when somebody who holds the socket has shut it down, in whichever direction, and for NONE. On Linux what arrives can
+ * still be received, but every wait returns at once, or every send fails (EPIPE), for all who hold it; nothing opens it again,
+ * so it needs to be replaced. An unbound socket is bound to any port by this: mend it before. */
 bool sb_datagram_is_on(sockbroker_socket sock);
+
+/* Undoes a connect(), after which the socket takes from one peer alone. What waits in its queue stays.
+ *   addr       where it was bound; a socket that was disconnected has lost a port that the system chose, and is bound again
+ *   cause_out  "connected", "unbound"; NULL when all was well
+ * OK; ADDRESS_IN_USE when another has the port meanwhile, and others. */
+sockbroker_status sb_datagram_mend(sockbroker_socket sock, const struct sockbroker_addr *addr, const char **cause_out);
+
+/* Bytes of its queue, as in a request; 0: the system's default for new sockets. */
+void sb_datagram_set_receive_buffer(sockbroker_socket sock, uint32_t bytes);
 
 #endif

@@ -13,7 +13,8 @@ void sb_ends_shut(sockbroker_socket end);
 /* False once the other end of the pair is gone. */
 bool sb_ends_is_open(sockbroker_socket end);
 
-/* Fills addresses, family, type and protocol from the socket itself; the rest is zero. What cannot be had stays zero. */
+/* Fills addresses, family, type, protocol and what it does from the socket itself; the rest is zero. What cannot be had stays
+ * zero, and everything for what is no IP socket. */
 void sb_ends_describe(sockbroker_socket sock, struct sockbroker_socket_info *info_out);
 
 #endif

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "proto/socket.h"
 #include "sockbroker/addr.h"
 
 void sb_ends_wait_writable(sockbroker_socket end, bool writable, int timeout_ms)
@@ -47,8 +48,14 @@ void sb_ends_describe(sockbroker_socket sock, struct sockbroker_socket_info *inf
 {
     static const struct sockbroker_socket_info none;
 
+    int domain = option(sock, SO_DOMAIN);
+
     *info_out = none;
-    info_out->socket_family = option(sock, SO_DOMAIN) == AF_INET6 ? SOCKBROKER_IPV6 : SOCKBROKER_IPV4;
+    if (domain != AF_INET && domain != AF_INET6)
+        return;
+    info_out->socket_family = domain == AF_INET6 ? SOCKBROKER_IPV6 : SOCKBROKER_IPV4;
+    info_out->nonblocking = sb_socket_is_nonblocking(sock);
+    info_out->listening = option(sock, SO_ACCEPTCONN);
     info_out->type = option(sock, SO_TYPE) == SOCK_DGRAM ? SOCKBROKER_DATAGRAM : SOCKBROKER_STREAM;
     info_out->protocol = (uint32_t)option(sock, SO_PROTOCOL);
     fill_address(sock, getpeername, &info_out->peer);

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "proto/error.h"
+#include "proto/failpoint.h"
 #include "proto/oserr.h"
 #include "proto/rundir.h"
 #include "proto/socket.h"
@@ -44,48 +45,96 @@ static sockbroker_status wait_for_packet(sockbroker_socket sock, int timeout_ms)
     return n > 0 ? SOCKBROKER_OK : n == 0 ? SOCKBROKER_TIMEOUT : sb_oserr_status(errno);
 }
 
-static sockbroker_status take_end(sockbroker_socket sock, sockbroker_socket *end_out, struct sockbroker_error *error)
+/* What the broker says, and the socket that comes with it, if any. */
+static sockbroker_status take_welcome(sockbroker_socket door, int timeout_ms, sockbroker_socket *passenger_out,
+                                      struct sockbroker_error *error)
 {
     struct sb_welcome welcome;
     uint8_t buf[SB_PACKET_MAX];
     size_t len;
-    sockbroker_socket end = SOCKBROKER_SOCKET_NONE;
-    sockbroker_status st = sb_xfer_receive_packet(sock, buf, sizeof(buf), &len, &end);
+    sockbroker_status st = wait_for_packet(door, timeout_ms);
 
+    if (!st)
+        st = sb_xfer_receive_packet(door, buf, sizeof(buf), &len, passenger_out);
     if (!st)
         st = sb_wire_unpack_welcome(buf, len, &welcome, error);
     if (!st && welcome.status)
         st = sb_error_set(error, welcome.status, 0, "%s", welcome.text);
-    if (!st && end == SOCKBROKER_SOCKET_NONE)
-        st = sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "the broker said welcome and sent no descriptor");
-    if (!st)
-        *end_out = sb_socket_take(&end);
-    sb_socket_close(&end);
     return st;
 }
 
-sockbroker_status sb_link_open(const char *dir, const struct sb_hello *hello, int timeout_ms, sockbroker_socket *end_out,
-                               struct sockbroker_error *error_out)
+static sockbroker_status knock(const char *path, const struct sb_hello *hello, int timeout_ms, sockbroker_socket *door_out)
 {
-    char path[SB_PATH_MAX];
     uint8_t buf[SB_PACKET_MAX];
     size_t len;
     int os_code;
-    sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
     sockbroker_status st = sb_wire_pack_hello(hello, buf, sizeof(buf), &len);
 
-    sb_rundir_path(dir, SB_RUNDIR_HANDOFF, path);
-    sb_error_set(error_out, SOCKBROKER_OK, 0, "%s", "");
     if (!st)
-        st = connect_to(path, timeout_ms, &sock);
+        st = connect_to(path, timeout_ms, door_out);
+    return st ? st : sb_xfer_send_packet(*door_out, buf, len, SOCKBROKER_SOCKET_NONE, &os_code);
+}
+
+static sockbroker_status fetch(sockbroker_socket door, int timeout_ms, sockbroker_socket *sock_out,
+                               struct sockbroker_error *error)
+{
+    sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
+    sockbroker_status st = take_welcome(door, timeout_ms, &sock, error);
+
+    if (!st && sock == SOCKBROKER_SOCKET_NONE)
+        st = sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "the broker said welcome and sent no descriptor");
     if (!st)
-        st = sb_xfer_send_packet(sock, buf, len, SOCKBROKER_SOCKET_NONE, &os_code);
-    if (!st)
-        st = wait_for_packet(sock, timeout_ms);
-    if (!st)
-        st = take_end(sock, end_out, error_out);
-    if (st && (!error_out || !error_out->text[0]))
-        sb_error_set(error_out, st, 0, "%s: %s", path, sockbroker_status_text(st));
+        *sock_out = sb_socket_take(&sock);
     sb_socket_close(&sock);
     return st;
+}
+
+static sockbroker_status leave(sockbroker_socket door, int timeout_ms, sockbroker_socket sock, struct sockbroker_error *error)
+{
+    static const uint8_t luggage = 1; /* no packet is empty */
+    sockbroker_socket stray = SOCKBROKER_SOCKET_NONE;
+    int os_code;
+    sockbroker_status st = take_welcome(door, timeout_ms, &stray, error);
+
+    if (!st)
+        st = sb_xfer_send_packet(door, &luggage, sizeof(luggage), sock, &os_code);
+    (void)sb_failpoint("socket_left");
+    if (!st)
+        st = take_welcome(door, timeout_ms, &stray, error);
+    sb_socket_close(&stray);
+    return st;
+}
+
+static sockbroker_status name_failure(sockbroker_status st, const char *path, struct sockbroker_error *error)
+{
+    if (st && error && !error->text[0])
+        sb_error_set(error, st, 0, "%s: %s", path, sockbroker_status_text(st));
+    return st;
+}
+
+/* Takes something (sock_out) or leaves something (sock). */
+static sockbroker_status visit(const char *dir, const struct sb_hello *hello, int timeout_ms, sockbroker_socket sock,
+                               sockbroker_socket *sock_out, struct sockbroker_error *error)
+{
+    char path[SB_PATH_MAX];
+    sockbroker_socket door = SOCKBROKER_SOCKET_NONE;
+
+    sb_error_set(error, SOCKBROKER_OK, 0, "%s", "");
+    sockbroker_status st = knock(sb_rundir_path(dir, SB_RUNDIR_HANDOFF, path), hello, timeout_ms, &door);
+    if (!st)
+        st = sock_out ? fetch(door, timeout_ms, sock_out, error) : leave(door, timeout_ms, sock, error);
+    sb_socket_close(&door);
+    return name_failure(st, path, error);
+}
+
+sockbroker_status sb_link_fetch(const char *dir, const struct sb_hello *hello, int timeout_ms, sockbroker_socket *sock_out,
+                                struct sockbroker_error *error_out)
+{
+    return visit(dir, hello, timeout_ms, SOCKBROKER_SOCKET_NONE, sock_out, error_out);
+}
+
+sockbroker_status sb_link_leave(const char *dir, const struct sb_hello *hello, int timeout_ms, sockbroker_socket sock,
+                                struct sockbroker_error *error_out)
+{
+    return visit(dir, hello, timeout_ms, sock, NULL, error_out);
 }

@@ -65,6 +65,8 @@ static sockbroker_status read_endpoints(const char *given, struct sb_attach *a, 
     const char *text = or_environment(given, "SOCKBROKER_ENDPOINT");
     sockbroker_status st = SOCKBROKER_OK;
 
+    if (given && !given[0])
+        return SOCKBROKER_OK;
     if (!text || !text[0])
         return sb_error_set(error, SOCKBROKER_INVALID, 0, "endpoints: none is named; set the option or SOCKBROKER_ENDPOINT");
     for (;;) {

@@ -85,6 +85,19 @@ static void pause_a_little(struct sockbroker_worker *w)
     sb_lock_drop(w->lock);
 }
 
+sockbroker_status sb_report_insist(struct sockbroker_worker *w, const struct sb_link *link, struct sb_report *r, bool *kept_out)
+{
+    sockbroker_status st;
+
+    while ((st = sb_control_settle(w, &link->session, r, kept_out))) {
+        if (!sb_ends_is_open(link->end) || sockbroker_worker_state(w) == SOCKBROKER_WORKER_CLOSED)
+            break;
+        r->n_results = 1;
+        pause_a_little(w);
+    }
+    return st;
+}
+
 /* The ends of others ride along once: asked again, the broker may have counted them. Acks it knows again. */
 void sb_report_settle(struct sockbroker_worker *w, const struct sb_link *link, uint64_t lease_id, bool *kept_out)
 {
@@ -96,12 +109,7 @@ void sb_report_settle(struct sockbroker_worker *w, const struct sb_link *link, u
     add_finished(w, &r);
     sb_lock_drop(w->lock);
     *kept_out = true;
-    while (sb_control_settle(w, &link->session, &r, kept_out)) {
-        if (!sb_ends_is_open(link->end) || sockbroker_worker_state(w) == SOCKBROKER_WORKER_CLOSED)
-            break;
-        r.n_results = 1;
-        pause_a_little(w);
-    }
+    (void)sb_report_insist(w, link, &r, kept_out);
     sb_lock_take(w->lock);
     w->n_open += *kept_out;
     sb_lock_drop(w->lock);

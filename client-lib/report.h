@@ -15,6 +15,11 @@ void sb_report_probe(struct sockbroker_worker *w, const struct sb_link *link, ui
  * meanwhile, for then nobody else knows of it. */
 void sb_report_settle(struct sockbroker_worker *w, const struct sb_link *link, uint64_t lease_id, bool *kept_out);
 
+/* Settles, again and again until the broker has answered: it remembers its answers. Results beyond the first are told once.
+ * OK: kept_out says what becomes of the first. Anything else: the session has ended, or the worker was stopped. */
+sockbroker_status sb_report_insist(struct sockbroker_worker *w, const struct sb_link *link, struct sb_report *report,
+                                   bool *kept_out);
+
 /* A connection is over: told at once, or within finish_within_ms. */
 void sb_report_finished(struct sockbroker_worker *w, uint64_t lease_id);
 

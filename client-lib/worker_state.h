@@ -87,6 +87,10 @@ void sb_control_run(void *worker);
 /* Gives back what was not given to the application, and detaches, if there is a broker. */
 void sb_control_leave(struct sockbroker_worker *w);
 
+/* One request and its answer, by any thread. NO_BROKER when there is none now. Takes the lock. */
+sockbroker_status sb_control_call(struct sockbroker_worker *w, const struct sb_request *request, enum sb_reply_kind expect,
+                                  int timeout_ms, struct sb_reply *reply_out, struct sockbroker_error *error_out);
+
 /* carrier = message: what sb_xfer_send_report() is to the pair. One call on the client, by any thread; CLOSED when there is no
  * broker now. kept_out (may be NULL) is set on OK: what the broker says of the first result. Takes the lock. */
 sockbroker_status sb_control_settle(struct sockbroker_worker *w, const struct sb_session_key *session,

@@ -19,6 +19,10 @@ sockbroker_socket sb_socket_take(sockbroker_socket *sock);
 /* Another number for the same socket, close-on-exec. OK, NO_DESCRIPTORS. */
 sockbroker_status sb_socket_duplicate(sockbroker_socket sock, sockbroker_socket *sock_out);
 
+/* False also for NONE. */
+bool sb_socket_is_datagram(sockbroker_socket sock);
+
+bool sb_socket_is_nonblocking(sockbroker_socket sock);
 sockbroker_status sb_socket_set_nonblocking(sockbroker_socket sock, bool nonblocking);
 
 #endif

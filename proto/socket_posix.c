@@ -45,6 +45,21 @@ sockbroker_status sb_socket_duplicate(sockbroker_socket sock, sockbroker_socket 
     return SOCKBROKER_OK;
 }
 
+bool sb_socket_is_datagram(sockbroker_socket sock)
+{
+    int type = 0;
+    socklen_t len = sizeof(type);
+
+    return getsockopt(sock, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_DGRAM;
+}
+
+bool sb_socket_is_nonblocking(sockbroker_socket sock)
+{
+    int flags = fcntl(sock, F_GETFL);
+
+    return flags >= 0 && (flags & O_NONBLOCK);
+}
+
 sockbroker_status sb_socket_set_nonblocking(sockbroker_socket sock, bool nonblocking)
 {
     int on = nonblocking;

@@ -45,7 +45,7 @@ static bool fits(const struct sb_stamp *s, const struct sockbroker_socket_info *
     return s->len && same_form(&s->shape.peer, &i->peer) && same_form(&s->shape.local, &i->local) && i->peer.port &&
            i->local.port && i->accept_time_ns && i->lease_id && i->socket_family == s->shape.socket_family &&
            i->type == s->shape.type && i->protocol == s->shape.protocol && i->nonblocking == s->shape.nonblocking &&
-           !strcmp(i->endpoint, s->shape.endpoint);
+           i->listening == s->shape.listening && !strcmp(i->endpoint, s->shape.endpoint);
 }
 
 /* Where `value` stands, once and only once; 0 when it does not. */

@@ -34,6 +34,15 @@
 #define SB_PAGE_ENDPOINTS 4u /* with every field at its longest a page stays below SB_MESSAGE_MAX */
 #define SB_PAGE_SESSIONS 4u
 #define SB_FAILURE_TEXT_MAX 383u
+#define SB_HOST_MAX 255u
+#define SB_DESTINATIONS_MAX 16u
+#define SB_STATE_MAX 65536u /* state blob of a deposit */
+#define SB_CHUNK_MAX 8192u  /* of it in one message */
+#define SB_ALLOW_UIDS_MAX 8u
+#define SB_LIFETIME_MS_MAX 86400000u
+#define SB_CONNECT_MS_MAX 600000u
+#define SB_ATTEMPT_TEXT_MAX 95u
+#define SB_PAGE_DEPOSITS 4u
 #define SB_WORD_MAX 23u /* states, modes, policies in status messages */
 
 enum sb_verdict {
@@ -92,6 +101,51 @@ struct sb_settle {
 struct sb_status_request {
     uint32_t first_endpoint;
     uint32_t first_session;
+    uint32_t first_deposit;
+};
+
+struct sb_share {
+    struct sb_session_key session;
+    char endpoint[SOCKBROKER_NAME_MAX + 1];
+    uint32_t index;
+};
+
+struct sb_connect_message {
+    struct sb_session_key session;
+    char host[SB_HOST_MAX + 1]; /* "": addresses */
+    uint32_t n_addresses;
+    struct sockbroker_addr addresses[SB_DESTINATIONS_MAX];
+    uint32_t port;
+    uint32_t deadline_ms;
+    struct sockbroker_addr source; /* FAMILY_NONE: the system chooses */
+};
+
+struct sb_deposit {
+    struct sb_session_key session;
+    char name[SOCKBROKER_NAME_MAX + 1];
+    uint32_t lifetime_ms;
+    uint32_t state_len;
+    uint32_t n_allow_uids;
+    uint32_t allow_uids[SB_ALLOW_UIDS_MAX];
+};
+
+struct sb_deposit_state {
+    struct sb_session_key session;
+    uint64_t grant_id;
+    uint32_t offset;
+    uint32_t chunk_len;
+    uint8_t chunk[SB_CHUNK_MAX];
+};
+
+struct sb_withdraw {
+    struct sb_session_key session;
+    char name[SOCKBROKER_NAME_MAX + 1];
+};
+
+struct sb_read_state {
+    struct sb_session_key session;
+    uint64_t grant_id;
+    uint32_t offset;
 };
 
 struct sb_drain {
@@ -108,6 +162,12 @@ enum sb_request_kind {
     SB_REQUEST_DETACH,
     SB_REQUEST_STATUS,
     SB_REQUEST_DRAIN,
+    SB_REQUEST_SHARE,
+    SB_REQUEST_CONNECT,
+    SB_REQUEST_DEPOSIT,
+    SB_REQUEST_DEPOSIT_STATE,
+    SB_REQUEST_WITHDRAW,
+    SB_REQUEST_READ_STATE,
 };
 
 struct sb_request {
@@ -119,6 +179,12 @@ struct sb_request {
         struct sb_session_key detach;
         struct sb_status_request status;
         struct sb_drain drain;
+        struct sb_share share;
+        struct sb_connect_message connect;
+        struct sb_deposit deposit;
+        struct sb_deposit_state deposit_state;
+        struct sb_withdraw withdraw;
+        struct sb_read_state read_state;
     } as;
 };
 
@@ -150,6 +216,34 @@ struct sb_settled {
     bool kept[SB_RESULTS_MAX];
 };
 
+struct sb_attempt_message {
+    struct sockbroker_addr destination;
+    struct sockbroker_addr source; /* FAMILY_NONE: there is none */
+    bool started;
+    uint32_t started_ms; /* since the Connect */
+    uint32_t ended_ms;
+    sockbroker_status status;
+    char text[SB_ATTEMPT_TEXT_MAX + 1];
+};
+
+struct sb_granted {
+    sockbroker_status status;
+    char text[SB_FAILURE_TEXT_MAX + 1];
+    uint64_t grant_id; /* 0 with a failure */
+    uint8_t token[SB_SECRET_LEN];
+    bool has_record;
+    struct sb_record record;
+    uint32_t n_sockets;
+    uint32_t state_len;
+    uint32_t n_attempts;
+    struct sb_attempt_message attempts[SB_DESTINATIONS_MAX];
+};
+
+struct sb_state {
+    uint32_t chunk_len;
+    uint8_t chunk[SB_CHUNK_MAX];
+};
+
 struct sb_histogram {
     uint64_t buckets[SB_HISTOGRAM_BUCKETS];
     uint64_t sum_us;
@@ -168,6 +262,8 @@ struct sb_endpoint_counters {
     uint64_t accept_errors;
     uint64_t held;
     uint64_t held_max;
+    uint64_t granted;
+    uint64_t repaired;
     struct sb_histogram accept_to_lease;
     struct sb_histogram lease_to_ack;
 };
@@ -182,6 +278,8 @@ struct sb_endpoint_status {
     char carrier[SB_WORD_MAX + 1];
     char state[SB_WORD_MAX + 1];
     struct sb_endpoint_counters counters;
+    char protocol[SB_WORD_MAX + 1];
+    uint32_t slots;
 };
 
 struct sb_session_status {
@@ -202,6 +300,19 @@ struct sb_session_status {
     uint64_t attached_ms;
 };
 
+struct sb_deposit_status {
+    char name[SOCKBROKER_NAME_MAX + 1];
+    char owner[SOCKBROKER_NAME_MAX + 1];
+    uint32_t uid;
+    char kind[SB_WORD_MAX + 1];
+    struct sockbroker_addr local; /* FAMILY_NONE: not said */
+    struct sockbroker_addr peer;
+    uint32_t state_len;
+    uint64_t age_ms;
+    uint64_t expires_ms;
+    char taken_by[SOCKBROKER_NAME_MAX + 1]; /* "": nobody */
+};
+
 struct sb_broker_status {
     char version[SB_WORD_MAX + 1];
     uint32_t pid;
@@ -215,6 +326,10 @@ struct sb_broker_status {
     uint64_t descriptors_used;
     uint64_t descriptors_max;
     uint64_t listener_repairs;
+    uint64_t n_deposits;
+    uint64_t grants;
+    uint64_t deposits_expired;
+    uint64_t connects_failed;
 };
 
 struct sb_status_page {
@@ -225,6 +340,9 @@ struct sb_status_page {
     struct sb_session_status sessions[SB_PAGE_SESSIONS];
     uint32_t next_endpoint;
     uint32_t next_session;
+    uint32_t n_deposits;
+    struct sb_deposit_status deposits[SB_PAGE_DEPOSITS];
+    uint32_t next_deposit;
 };
 
 enum sb_reply_kind {
@@ -234,6 +352,8 @@ enum sb_reply_kind {
     SB_REPLY_SETTLED,
     SB_REPLY_DONE,
     SB_REPLY_STATUS,
+    SB_REPLY_GRANTED,
+    SB_REPLY_STATE,
 };
 
 struct sb_reply {
@@ -245,6 +365,8 @@ struct sb_reply {
         struct sb_settled settled;
         uint64_t done_count;
         struct sb_status_page status;
+        struct sb_granted granted;
+        struct sb_state state;
     } as;
 };
 
@@ -261,6 +383,7 @@ struct sb_hello {
     uint64_t session_id;
     uint8_t token[SB_SECRET_LEN];
     bool ring;
+    uint64_t grant_id; /* 0: the token is that of the Attached */
 };
 
 struct sb_welcome {

@@ -8,6 +8,7 @@ static const struct sb_wire_field hello_fields[] = {
     SB_WIRE_ID(struct sb_hello, session_id),
     SB_WIRE_BYTES(struct sb_hello, token, SB_SECRET_LEN),
     SB_WIRE_ANY(struct sb_hello, ring),
+    SB_WIRE_ANY(struct sb_hello, grant_id),
 };
 
 const struct sb_wire_message sb_wire_hello = {

@@ -91,8 +91,10 @@ static sockbroker_status check_socket_info(const void *message, struct sockbroke
     if (info->socket_family != SOCKBROKER_IPV4 && info->socket_family != SOCKBROKER_IPV6)
         return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "SocketInfo.socket_family is %u; it must be 4 or 6",
                             (unsigned)info->socket_family);
-    if (info->type == SOCKBROKER_STREAM && !info->peer)
+    if (info->type == SOCKBROKER_STREAM && !info->listening && !info->peer)
         return refuse(error, "SocketInfo.peer is missing; a connection has one");
+    if (info->listening && (info->peer || info->type != SOCKBROKER_STREAM))
+        return refuse(error, "SocketInfo.listening is set for a socket that cannot listen");
     return check_protocol_info(info, error);
 }
 
@@ -105,9 +107,10 @@ static const struct sb_wire_field socket_info_fields[] = {
     SB_WIRE_ANY(struct sb_record, info.nonblocking),
     SB_WIRE_OPTIONAL(struct sb_record, info.peer, info.peer.family, &sb_wire_address),
     SB_WIRE_CHILD(struct sb_record, info.local, &sb_wire_address),
-    SB_WIRE_NAME(struct sb_record, info.endpoint, 1),
+    SB_WIRE_NAME(struct sb_record, info.endpoint, 0),
     SB_WIRE_BLOB(struct sb_record, protocol_info, protocol_info_len),
     SB_WIRE_ANY(struct sb_record, protocol_info_layout),
+    SB_WIRE_ANY(struct sb_record, info.listening),
 };
 
 const struct sb_wire_message sb_wire_socket_info = {

@@ -1,4 +1,5 @@
 /* wire_reply.c: what the broker answers. */
+#include "proto/error.h"
 #include "proto/wire_codec.h"
 #include "sockbroker.pb-c.h"
 
@@ -50,6 +51,53 @@ static const struct sb_wire_field done_fields[] = {
 
 static const struct sb_wire_message done_message = { SB_WIRE_MESSAGE(sb__done__descriptor, done_fields) };
 
+/* ---- Granted, State ---- */
+
+static const struct sb_wire_field attempt_fields[] = {
+    SB_WIRE_CHILD(struct sb_attempt_message, destination, &sb_wire_address),
+    SB_WIRE_OPTIONAL(struct sb_attempt_message, source, source.family, &sb_wire_address),
+    SB_WIRE_ANY(struct sb_attempt_message, started),
+    SB_WIRE_ANY(struct sb_attempt_message, started_ms),
+    SB_WIRE_ANY(struct sb_attempt_message, ended_ms),
+    SB_WIRE_NUMBER(struct sb_attempt_message, status, SOCKBROKER_OK, SOCKBROKER_STATUS_COUNT - 1),
+    SB_WIRE_TEXT(struct sb_attempt_message, text),
+};
+
+static const struct sb_wire_message attempt_message = { SB_WIRE_MESSAGE(sb__attempt__descriptor, attempt_fields) };
+
+static sockbroker_status check_granted(const void *message, struct sockbroker_error *error)
+{
+    const Sb__Granted *granted = message;
+
+    if (granted->status == SOCKBROKER_OK && !granted->grant_id)
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "Granted.grant_id is 0 without a failure");
+    if (granted->status != SOCKBROKER_OK && granted->info)
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "Granted.info is there with a failure");
+    return SOCKBROKER_OK;
+}
+
+static const struct sb_wire_field granted_fields[] = {
+    SB_WIRE_NUMBER(struct sb_granted, status, SOCKBROKER_OK, SOCKBROKER_STATUS_COUNT - 1),
+    SB_WIRE_TEXT(struct sb_granted, text),
+    SB_WIRE_ANY(struct sb_granted, grant_id),
+    SB_WIRE_BYTES(struct sb_granted, token, SB_SECRET_LEN),
+    SB_WIRE_OPTIONAL(struct sb_granted, record, has_record, &sb_wire_socket_info),
+    SB_WIRE_NUMBER(struct sb_granted, n_sockets, 0, SB_ADDRESSES_PER_ENDPOINT_MAX),
+    SB_WIRE_NUMBER(struct sb_granted, state_len, 0, SB_STATE_MAX),
+    SB_WIRE_CHILDREN(struct sb_granted, attempts, n_attempts, 0, &attempt_message),
+};
+
+static const struct sb_wire_message granted_message = {
+    SB_WIRE_MESSAGE(sb__granted__descriptor, granted_fields),
+    .check = check_granted,
+};
+
+static const struct sb_wire_field state_fields[] = {
+    SB_WIRE_BLOB(struct sb_state, chunk, chunk_len),
+};
+
+static const struct sb_wire_message state_message = { SB_WIRE_MESSAGE(sb__state__descriptor, state_fields) };
+
 static const struct sb_wire_field reply_fields[] = {
     SB_WIRE_CHILD(struct sb_reply, as.failure, &failure_message),
     SB_WIRE_CHILD(struct sb_reply, as.attached, &attached_message),
@@ -57,6 +105,8 @@ static const struct sb_wire_field reply_fields[] = {
     SB_WIRE_CHILD(struct sb_reply, as.settled, &settled_message),
     SB_WIRE_CHILD(struct sb_reply, as.done_count, &done_message),
     SB_WIRE_CHILD(struct sb_reply, as.status, &sb_wire_status_page),
+    SB_WIRE_CHILD(struct sb_reply, as.granted, &granted_message),
+    SB_WIRE_CHILD(struct sb_reply, as.state, &state_message),
 };
 
 const struct sb_wire_message sb_wire_reply = {

@@ -36,7 +36,7 @@ static const struct sb_wire_field attach_fields[] = {
     SB_WIRE_ANY(struct sb_attach, generation),
     SB_WIRE_NUMBER(struct sb_attach, weight, 1, SB_WEIGHT_MAX),
     SB_WIRE_NUMBER(struct sb_attach, window, 0, SB_WINDOW_MAX),
-    SB_WIRE_NAMES(struct sb_attach, endpoints, n_endpoints, 1),
+    SB_WIRE_NAMES(struct sb_attach, endpoints, n_endpoints, 0),
     SB_WIRE_ANY(struct sb_attach, n_open),
     SB_WIRE_OPTIONAL(struct sb_attach, resume, has_resume, &sb_wire_session_key),
 };
@@ -65,6 +65,7 @@ static const struct sb_wire_message settle_message = { SB_WIRE_MESSAGE(sb__settl
 static const struct sb_wire_field status_fields[] = {
     SB_WIRE_ANY(struct sb_status_request, first_endpoint),
     SB_WIRE_ANY(struct sb_status_request, first_session),
+    SB_WIRE_ANY(struct sb_status_request, first_deposit),
 };
 
 static const struct sb_wire_message status_message = { SB_WIRE_MESSAGE(sb__status__descriptor, status_fields) };
@@ -97,12 +98,103 @@ static const struct sb_wire_message drain_message = {
     .check = check_drain,
 };
 
+/* ---- Share, Connect ---- */
+
+static const struct sb_wire_field share_fields[] = {
+    SB_WIRE_CHILD(struct sb_share, session, &sb_wire_session_key),
+    SB_WIRE_NAME(struct sb_share, endpoint, 1),
+    SB_WIRE_NUMBER(struct sb_share, index, 0, SB_ADDRESSES_PER_ENDPOINT_MAX - 1),
+};
+
+static const struct sb_wire_message share_message = { SB_WIRE_MESSAGE(sb__share__descriptor, share_fields) };
+
+static sockbroker_status check_connect(const void *message, struct sockbroker_error *error)
+{
+    const Sb__Connect *connect = message;
+    bool has_host = connect->host[0] != '\0';
+
+    return has_host != (connect->n_addresses > 0)
+               ? SOCKBROKER_OK
+               : sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "Connect must have either host or addresses");
+}
+
+static const struct sb_wire_field connect_fields[] = {
+    SB_WIRE_CHILD(struct sb_connect_message, session, &sb_wire_session_key),
+    SB_WIRE_TEXT(struct sb_connect_message, host),
+    SB_WIRE_CHILDREN(struct sb_connect_message, addresses, n_addresses, 0, &sb_wire_address),
+    SB_WIRE_NUMBER(struct sb_connect_message, port, 1, UINT16_MAX),
+    SB_WIRE_NUMBER(struct sb_connect_message, deadline_ms, 1, SB_CONNECT_MS_MAX),
+    SB_WIRE_OPTIONAL(struct sb_connect_message, source, source.family, &sb_wire_address),
+};
+
+static const struct sb_wire_message connect_message = {
+    SB_WIRE_MESSAGE(sb__connect__descriptor, connect_fields),
+    .check = check_connect,
+};
+
+/* ---- Deposit, Withdraw ---- */
+
+static const struct sb_wire_field deposit_fields[] = {
+    SB_WIRE_CHILD(struct sb_deposit, session, &sb_wire_session_key),
+    SB_WIRE_NAME(struct sb_deposit, name, 1),
+    SB_WIRE_NUMBER(struct sb_deposit, lifetime_ms, 1, SB_LIFETIME_MS_MAX),
+    SB_WIRE_NUMBER(struct sb_deposit, state_len, 0, SB_STATE_MAX),
+    SB_WIRE_LIST(struct sb_deposit, allow_uids, n_allow_uids, 0, 0),
+};
+
+static const struct sb_wire_message deposit_message = { SB_WIRE_MESSAGE(sb__deposit__descriptor, deposit_fields) };
+
+static sockbroker_status check_deposit_state(const void *message, struct sockbroker_error *error)
+{
+    const Sb__DepositState *state = message;
+
+    if (!state->chunk.len)
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "DepositState.chunk is empty");
+    return SOCKBROKER_OK;
+}
+
+static const struct sb_wire_field deposit_state_fields[] = {
+    SB_WIRE_CHILD(struct sb_deposit_state, session, &sb_wire_session_key),
+    SB_WIRE_ID(struct sb_deposit_state, grant_id),
+    SB_WIRE_NUMBER(struct sb_deposit_state, offset, 0, SB_STATE_MAX),
+    SB_WIRE_BLOB(struct sb_deposit_state, chunk, chunk_len),
+};
+
+static const struct sb_wire_message deposit_state_message = {
+    SB_WIRE_MESSAGE(sb__deposit_state__descriptor, deposit_state_fields),
+    .check = check_deposit_state,
+};
+
+static const struct sb_wire_field withdraw_fields[] = {
+    SB_WIRE_CHILD(struct sb_withdraw, session, &sb_wire_session_key),
+    SB_WIRE_NAME(struct sb_withdraw, name, 1),
+};
+
+static const struct sb_wire_message withdraw_message = { SB_WIRE_MESSAGE(sb__withdraw__descriptor, withdraw_fields) };
+
+static const struct sb_wire_field read_state_fields[] = {
+    SB_WIRE_CHILD(struct sb_read_state, session, &sb_wire_session_key),
+    SB_WIRE_ID(struct sb_read_state, grant_id),
+    SB_WIRE_NUMBER(struct sb_read_state, offset, 0, SB_STATE_MAX),
+};
+
+static const struct sb_wire_message read_state_message = { SB_WIRE_MESSAGE(sb__read_state__descriptor, read_state_fields) };
+
 /* ---- Request ---- */
 
 static const struct sb_wire_field request_fields[] = {
-    SB_WIRE_CHILD(struct sb_request, as.attach, &attach_message), SB_WIRE_CHILD(struct sb_request, as.next, &next_message),
-    SB_WIRE_CHILD(struct sb_request, as.settle, &settle_message), SB_WIRE_CHILD(struct sb_request, as.detach, &detach_message),
-    SB_WIRE_CHILD(struct sb_request, as.status, &status_message), SB_WIRE_CHILD(struct sb_request, as.drain, &drain_message),
+    SB_WIRE_CHILD(struct sb_request, as.attach, &attach_message),
+    SB_WIRE_CHILD(struct sb_request, as.next, &next_message),
+    SB_WIRE_CHILD(struct sb_request, as.settle, &settle_message),
+    SB_WIRE_CHILD(struct sb_request, as.detach, &detach_message),
+    SB_WIRE_CHILD(struct sb_request, as.status, &status_message),
+    SB_WIRE_CHILD(struct sb_request, as.drain, &drain_message),
+    SB_WIRE_CHILD(struct sb_request, as.share, &share_message),
+    SB_WIRE_CHILD(struct sb_request, as.connect, &connect_message),
+    SB_WIRE_CHILD(struct sb_request, as.deposit, &deposit_message),
+    SB_WIRE_CHILD(struct sb_request, as.deposit_state, &deposit_state_message),
+    SB_WIRE_CHILD(struct sb_request, as.withdraw, &withdraw_message),
+    SB_WIRE_CHILD(struct sb_request, as.read_state, &read_state_message),
 };
 
 const struct sb_wire_message sb_wire_request = {

@@ -103,12 +103,29 @@ static bool is_32_bits(ProtobufCType type)
     return type == PROTOBUF_C_TYPE_UINT32 || type == PROTOBUF_C_TYPE_ENUM;
 }
 
+/* Of a list that came packed; protobuf-c would cut each number. */
+static sockbroker_status scan_packed(const struct sb_wire_place *place, const struct item *item, struct sockbroker_error *error)
+{
+    struct cursor cursor = { item->data, item->data + item->value };
+    uint64_t value;
+
+    while (cursor.at < cursor.end) {
+        if (!take_varint(&cursor, &value))
+            return sb_wire_refuse(place, error, "is no list of numbers");
+        if (value > UINT32_MAX)
+            return sb_wire_refuse(place, error, "is %" PRIu64 "; it has 32 bits", value);
+    }
+    return SOCKBROKER_OK;
+}
+
 static sockbroker_status scan_known(const struct sb_wire_place *place, const struct item *item, struct sockbroker_error *error)
 {
     const ProtobufCFieldDescriptor *field = place->field;
 
     if (!has_right_type(item, field))
         return sb_wire_refuse(place, error, "has the wrong wire type %d", (int)item->type);
+    if (is_32_bits(field->type) && item->type == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED)
+        return scan_packed(place, item, error);
     if (is_32_bits(field->type) && item->value > UINT32_MAX)
         return sb_wire_refuse(place, error, "is %" PRIu64 "; it has 32 bits", item->value);
     if (field->type == PROTOBUF_C_TYPE_STRING && memchr(item->data, '\0', (size_t)item->value))

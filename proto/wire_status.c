@@ -33,6 +33,10 @@ static const struct sb_wire_field endpoint_fields[] = {
     SB_WIRE_ANY(struct sb_endpoint_status, counters.held_max),
     SB_WIRE_CHILD(struct sb_endpoint_status, counters.accept_to_lease, &histogram_message),
     SB_WIRE_CHILD(struct sb_endpoint_status, counters.lease_to_ack, &histogram_message),
+    SB_WIRE_TEXT(struct sb_endpoint_status, protocol),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.granted),
+    SB_WIRE_ANY(struct sb_endpoint_status, counters.repaired),
+    SB_WIRE_ANY(struct sb_endpoint_status, slots),
 };
 
 static const struct sb_wire_message endpoint_message = {
@@ -60,6 +64,23 @@ static const struct sb_wire_message session_message = {
     SB_WIRE_MESSAGE(sb__session_status__descriptor, session_fields),
 };
 
+static const struct sb_wire_field deposit_fields[] = {
+    SB_WIRE_NAME(struct sb_deposit_status, name, 1),
+    SB_WIRE_NAME(struct sb_deposit_status, owner, 1),
+    SB_WIRE_ANY(struct sb_deposit_status, uid),
+    SB_WIRE_TEXT(struct sb_deposit_status, kind),
+    SB_WIRE_OPTIONAL(struct sb_deposit_status, local, local.family, &sb_wire_address),
+    SB_WIRE_OPTIONAL(struct sb_deposit_status, peer, peer.family, &sb_wire_address),
+    SB_WIRE_NUMBER(struct sb_deposit_status, state_len, 0, SB_STATE_MAX),
+    SB_WIRE_ANY(struct sb_deposit_status, age_ms),
+    SB_WIRE_ANY(struct sb_deposit_status, expires_ms),
+    SB_WIRE_NAME(struct sb_deposit_status, taken_by, 0),
+};
+
+static const struct sb_wire_message deposit_message = {
+    SB_WIRE_MESSAGE(sb__deposit_status__descriptor, deposit_fields),
+};
+
 static const struct sb_wire_field broker_fields[] = {
     SB_WIRE_TEXT(struct sb_broker_status, version),          SB_WIRE_ANY(struct sb_broker_status, pid),
     SB_WIRE_ANY(struct sb_broker_status, uptime_ms),         SB_WIRE_TEXT(struct sb_broker_status, state),
@@ -67,6 +88,8 @@ static const struct sb_wire_field broker_fields[] = {
     SB_WIRE_ANY(struct sb_broker_status, bad_messages),      SB_WIRE_ANY(struct sb_broker_status, busy_refusals),
     SB_WIRE_ANY(struct sb_broker_status, log_lines_dropped), SB_WIRE_ANY(struct sb_broker_status, descriptors_used),
     SB_WIRE_ANY(struct sb_broker_status, descriptors_max),   SB_WIRE_ANY(struct sb_broker_status, listener_repairs),
+    SB_WIRE_ANY(struct sb_broker_status, n_deposits),        SB_WIRE_ANY(struct sb_broker_status, grants),
+    SB_WIRE_ANY(struct sb_broker_status, deposits_expired),  SB_WIRE_ANY(struct sb_broker_status, connects_failed),
 };
 
 static const struct sb_wire_message broker_message = {
@@ -79,6 +102,8 @@ static const struct sb_wire_field page_fields[] = {
     SB_WIRE_CHILDREN(struct sb_status_page, sessions, n_sessions, 0, &session_message),
     SB_WIRE_ANY(struct sb_status_page, next_endpoint),
     SB_WIRE_ANY(struct sb_status_page, next_session),
+    SB_WIRE_CHILDREN(struct sb_status_page, deposits, n_deposits, 0, &deposit_message),
+    SB_WIRE_ANY(struct sb_status_page, next_deposit),
 };
 
 const struct sb_wire_message sb_wire_status_page = { SB_WIRE_MESSAGE(sb__status_page__descriptor, page_fields) };

@@ -20,6 +20,7 @@ sockbroker_status sb_xfer_open_pair(sockbroker_socket *broker_end_out, sockbroke
 /* From now on nobody can send a descriptor to this end (SO_PASSRIGHTS). Linux 6.16 and newer; elsewhere nothing changes, and
  * what comes is closed on arrival. */
 void sb_xfer_refuse_sockets(sockbroker_socket end);
+void sb_xfer_accept_sockets(sockbroker_socket end);
 
 /* ---- the broker's side ---- */
 

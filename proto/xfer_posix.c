@@ -14,11 +14,19 @@
 #define SO_PASSRIGHTS 83 /* Linux 6.16, asm-generic/socket.h */
 #endif
 
+static void set_pass_rights(sockbroker_socket end, int on)
+{
+    setsockopt(end, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof(on));
+}
+
 void sb_xfer_refuse_sockets(sockbroker_socket end)
 {
-    int off = 0;
+    set_pass_rights(end, 0);
+}
 
-    setsockopt(end, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+void sb_xfer_accept_sockets(sockbroker_socket end)
+{
+    set_pass_rights(end, 1);
 }
 
 sockbroker_status sb_xfer_open_pair(sockbroker_socket *broker_end_out, sockbroker_socket *worker_end_out)

@@ -16,6 +16,7 @@ enum { EXIT_USAGE = 2, EXIT_NO_BROKER = 3 };
 
 static const char *program;
 static char name[SOCKBROKER_NAME_MAX + 1];
+static char endpoint[SOCKBROKER_NAME_MAX + 1];
 
 /* ---- the command line ---- */
 
@@ -29,7 +30,10 @@ static const char help[] = "usage: %s --endpoint NAME [--name NAME] [--dir DIR] 
 static void print_help(const struct sample_option *extra)
 {
     printf(help, program);
-    if (extra)
+    if (extra && extra->words)
+        printf("  --%s WORD%*s%s; default %s\n", extra->name, (int)(10 - strlen(extra->name)), "", extra->help,
+               extra->words[extra->value]);
+    else if (extra)
         printf("  --%s N%*s%s; default %lu\n", extra->name, (int)(13 - strlen(extra->name)), "", extra->help, extra->value);
     exit(EXIT_SUCCESS);
 }
@@ -51,6 +55,16 @@ static unsigned long long number(const char *option, const char *text, unsigned 
         misuse();
     }
     return n;
+}
+
+static unsigned long word(const struct sample_option *o, const char *text)
+{
+    for (unsigned long i = o->min; i <= o->max; i++) {
+        if (!strcmp(text, o->words[i]))
+            return i;
+    }
+    fprintf(stderr, "%s: --%s %s: there is no such word; ", program, o->name, text);
+    misuse();
 }
 
 static void read_options(int argc, char **argv, struct sockbroker_worker_options *o, struct sample_option *extra)
@@ -85,7 +99,8 @@ static void read_options(int argc, char **argv, struct sockbroker_worker_options
             o->weight = (unsigned)number("weight", optarg, 1, 1000);
             break;
         case 'x':
-            extra->value = (unsigned long)number(extra->name, optarg, extra->min, extra->max);
+            extra->value =
+                extra->words ? word(extra, optarg) : (unsigned long)number(extra->name, optarg, extra->min, extra->max);
             break;
         case 'h':
             print_help(extra);
@@ -161,17 +176,32 @@ static void choose_name(struct sockbroker_worker_options *o)
         snprintf(name, sizeof(name), "worker-%ld", (long)getpid());
 }
 
-struct sockbroker_worker *sample_open(int argc, char **argv, struct sample_option *extra)
+static void note_endpoint(const struct sockbroker_worker_options *o)
 {
-    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
+    const char *given = o->endpoints ? o->endpoints : getenv("SOCKBROKER_ENDPOINT");
+
+    if (given)
+        snprintf(endpoint, sizeof(endpoint), "%.*s", (int)strcspn(given, ","), given);
+}
+
+void sample_read(int argc, char **argv, struct sockbroker_worker_options *options_out, struct sample_option *extra)
+{
+    static const struct sockbroker_worker_options defaults = SOCKBROKER_WORKER_OPTIONS_INIT;
+
+    *options_out = defaults;
+    program = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
+    argv[0] = (char *)program; /* for getopt_long's messages */
+    read_options(argc, argv, options_out, extra);
+    choose_name(options_out);
+    note_endpoint(options_out);
+}
+
+struct sockbroker_worker *sample_attach(const struct sockbroker_worker_options *options)
+{
     struct sockbroker_worker *worker;
     struct sockbroker_error error;
 
-    program = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
-    argv[0] = (char *)program; /* for getopt_long's messages */
-    read_options(argc, argv, &options, extra);
-    choose_name(&options);
-    sockbroker_status st = sockbroker_worker_open(&options, &worker, &error);
+    sockbroker_status st = sockbroker_worker_open(options, &worker, &error);
     if (st) {
         fprintf(stderr, "%s: %s\n", program, error.text);
         exit(exit_code(st));
@@ -185,9 +215,22 @@ struct sockbroker_worker *sample_open(int argc, char **argv, struct sample_optio
     return worker;
 }
 
+struct sockbroker_worker *sample_open(int argc, char **argv, struct sample_option *extra)
+{
+    struct sockbroker_worker_options options;
+
+    sample_read(argc, argv, &options, extra);
+    return sample_attach(&options);
+}
+
 const char *sample_name(void)
 {
     return name;
+}
+
+const char *sample_endpoint(void)
+{
+    return endpoint;
 }
 
 bool sample_try_again(sockbroker_status answer)

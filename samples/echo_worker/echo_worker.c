@@ -58,7 +58,7 @@ static void echo(const struct sockbroker_conn *conn)
 
 int main(int argc, char **argv)
 {
-    struct sample_option threads = { "threads", "how many connections at a time", 1, 1000, 4 };
+    struct sample_option threads = { "threads", "how many connections at a time", 1, 1000, 4, NULL };
     pthread_t ids[1000];
     void *last = NULL;
 

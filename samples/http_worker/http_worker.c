@@ -20,7 +20,7 @@
 enum { LINGER_MS = 2000 }; /* how long a client may take to read the last answer */
 
 static struct sockbroker_worker *worker;
-static struct sample_option idle_ms = { "idle-ms", "for a request to arrive", 1, 3600000, 15000 };
+static struct sample_option idle_ms = { "idle-ms", "for a request to arrive", 1, 3600000, 15000, NULL };
 static uv_poll_t connections;
 static uv_timer_t pause_timer;
 static uv_signal_t sigterm, sigint;

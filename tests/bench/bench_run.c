@@ -95,7 +95,7 @@ struct cpu {
 
 static struct cpu cpu_now(const struct service *s)
 {
-    struct cpu cpu = { .broker_ns = cpu_tree_ns(s->broker, s->workers, s->n_workers) };
+    struct cpu cpu = { .broker_ns = s->broker > 0 ? cpu_tree_ns(s->broker, s->workers, s->n_workers) : 0 };
 
     for (int i = 0; i < s->n_workers; i++)
         cpu.workers_ns += cpu_process_ns(s->workers[i]);

@@ -26,18 +26,20 @@ struct settings {
     int n_workers;
 };
 
-enum candidate_kind { BASELINE, NODE, SOCKBROKER };
+enum candidate_kind { BASELINE, NODE, SOCKBROKER, PLAIN };
 
 struct candidate {
     const char *name;
     enum candidate_kind kind;
     const char *program; /* in bin_dir; node's is looked up in PATH */
-    const char *extra;   /* one switch, or the endpoint's extra keys; NULL: none */
+    const char *extra;   /* one switch, or the endpoint's keys; NULL: none */
+    bool accepts;        /* its workers are bench_worker, which accepts by itself */
+    const char *against; /* another candidate, which its ratios are to; NULL: bare */
     bool even;           /* must serve with every worker before it is measured */
     const char *about;
 };
 
-/* Index 0 is what the others are compared with. */
+/* Index 0 is what most others are compared with. */
 extern const struct candidate candidates[];
 extern const size_t n_candidates;
 
@@ -57,6 +59,9 @@ struct sample {
     double max_over_mean;
     double failed; /* connections without their byte */
 };
+
+/* The index of the one that this one is compared with. */
+size_t candidate_base(size_t candidate);
 
 /* What is missing to run the candidate; NULL when nothing is. */
 const char *candidate_missing(const struct settings *settings, const struct candidate *candidate);

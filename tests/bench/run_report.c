@@ -87,14 +87,15 @@ static double p50_of(const struct sample *s)
 }
 
 /* Pair by pair within a round, so that what slowed the whole round down cancels out. */
-static struct spread ratio_to_bare(const struct results *r, size_t candidate, int level, double (*value)(const struct sample *))
+static struct spread ratio_to_base(const struct results *r, size_t candidate, int level, double (*value)(const struct sample *))
 {
+    size_t base = candidate_base(candidate);
     double ratios[MAX_ROUNDS];
     size_t n = 0;
 
     for (int i = 0; i < r->settings->n_rounds; i++)
-        if (r->valid[candidate][level][i] && r->valid[0][level][i] && value(&r->samples[0][level][i]) > 0)
-            ratios[n++] = value(&r->samples[candidate][level][i]) / value(&r->samples[0][level][i]);
+        if (r->valid[candidate][level][i] && r->valid[base][level][i] && value(&r->samples[base][level][i]) > 0)
+            ratios[n++] = value(&r->samples[candidate][level][i]) / value(&r->samples[base][level][i]);
     return spread_of(ratios, n);
 }
 
@@ -139,8 +140,8 @@ void report_machine(FILE *to, const struct settings *settings)
 static void table_row(const struct results *r, size_t c, int level)
 {
     double v[N_COLUMNS];
-    struct spread cpu = ratio_to_bare(r, c, level, cpu_of_service);
-    struct spread rate = ratio_to_bare(r, c, level, rate_of);
+    struct spread cpu = ratio_to_base(r, c, level, cpu_of_service);
+    struct spread rate = ratio_to_base(r, c, level, rate_of);
 
     if (spread_in(r, c, level, RATE).n == 0)
         return;
@@ -158,11 +159,11 @@ void report_table(const struct results *r)
         printf("%-19s %8s %8s %8s   CPU us per connection %6s %6s   %-18s   %s\n", "", "conns/s", "p50 us", "p99 us", "max/",
                "", "CPU broker+workers", "conns/s");
         printf("%-19s %8s %8s %8s %7s %7s %7s %6s %6s   %-18s   %s\n", "", "", "", "", "broker", "workers", "client", "mean",
-               "failed", "to bare (min..max)", "to bare (min..max)");
+               "failed", "ratio (min..max)", "ratio (min..max)");
         for (size_t c = 0; c < n_candidates; c++)
             table_row(r, c, level);
     }
-    printf("\n");
+    printf("\nratios to bare; of those that accept by themselves to plain-reuseport\n");
     for (size_t c = 0; c < n_candidates; c++)
         if (r->skipped[c])
             printf("skipped: %s (%s)\n", candidates[c].name, r->skipped[c]);
@@ -188,10 +189,10 @@ static void json_result(FILE *to, const struct results *r, size_t c, int level)
             r->settings->concurrencies[level]);
     for (int i = 0; i < N_COLUMNS; i++)
         json_spread(to, columns[i].name, spread_in(r, c, level, i), ", ");
-    fprintf(to, "\n     \"to_bare\": {");
-    json_spread(to, "service_cpu", ratio_to_bare(r, c, level, cpu_of_service), ", ");
-    json_spread(to, "rate", ratio_to_bare(r, c, level, rate_of), ", ");
-    json_spread(to, "p50", ratio_to_bare(r, c, level, p50_of), "},\n     \"rounds\": [");
+    fprintf(to, "\n     \"to_%s\": {", candidates[candidate_base(c)].name);
+    json_spread(to, "service_cpu", ratio_to_base(r, c, level, cpu_of_service), ", ");
+    json_spread(to, "rate", ratio_to_base(r, c, level, rate_of), ", ");
+    json_spread(to, "p50", ratio_to_base(r, c, level, p50_of), "},\n     \"rounds\": [");
     for (int i = 0; i < r->settings->n_rounds; i++) {
         if (!r->valid[c][level][i])
             continue;

@@ -98,23 +98,47 @@ static bool wait_for_broker(const char *program, struct service *s)
     return false;
 }
 
-static bool start_worker(const struct settings *settings, struct service *s, int index, const char *log_path)
+static bool start_worker(const struct settings *settings, const struct candidate *candidate, struct service *s, int index,
+                         const char *log_path)
 {
     char program[MAX_PATH];
     char name[16];
-    char number[12];
+    char numbers[2][12];
     char line[64];
-    char *argv[] = { program, "--dir", s->dir, "--endpoint", "bench", "--name", name, "--index", number, NULL };
+    char *argv[13] = { program, "--dir", s->dir, "--endpoint", "bench", "--name", name, "--index", numbers[0] };
     int from;
     bool ok;
 
     path_of(program, settings->bin_dir, "bench_worker");
     snprintf(name, sizeof name, "w%d", index);
-    snprintf(number, sizeof number, "%d", index);
+    snprintf(numbers[0], sizeof numbers[0], "%d", index);
+    snprintf(numbers[1], sizeof numbers[1], "%d", s->port);
+    if (candidate->accepts)
+        argv[9] = "--accept";
+    if (candidate->kind == PLAIN) {
+        argv[10] = "--port";
+        argv[11] = numbers[1];
+    }
     s->workers[s->n_workers++] = process_start(argv, log_path, &from);
     ok = process_read_line(from, line, sizeof line, START_MS) && strcmp(line, "ready") == 0;
     close(from);
     return ok;
+}
+
+static bool start_workers(const struct settings *settings, const struct candidate *candidate, struct service *s,
+                          const char *log_path)
+{
+    for (int i = 0; i < settings->n_workers; i++)
+        if (!start_worker(settings, candidate, s, i, log_path))
+            return false;
+    return true;
+}
+
+static bool start_plain(const struct settings *settings, const struct candidate *candidate, struct service *s,
+                        const char *log_path)
+{
+    s->port = free_port();
+    return start_workers(settings, candidate, s, log_path);
 }
 
 static bool start_sockbroker(const struct settings *settings, const struct candidate *candidate, struct service *s,
@@ -126,15 +150,9 @@ static bool start_sockbroker(const struct settings *settings, const struct candi
 
     s->port = free_port();
     path_of(program, settings->bin_dir, candidate->program);
-    snprintf(endpoint, sizeof endpoint, "bench=[::]:%d,mode=handoff,policy=round-robin,backlog=4096,%s", s->port,
-             candidate->extra);
+    snprintf(endpoint, sizeof endpoint, "bench=[::]:%d,backlog=4096,%s", s->port, candidate->extra);
     s->broker = process_start(argv, log_path, NULL);
-    if (!wait_for_broker(program, s))
-        return false;
-    for (int i = 0; i < settings->n_workers; i++)
-        if (!start_worker(settings, s, i, log_path))
-            return false;
-    return true;
+    return wait_for_broker(program, s) && start_workers(settings, candidate, s, log_path);
 }
 
 /* Serves once before the clock runs: caches are warm, and every worker is known to be there. */
@@ -169,7 +187,7 @@ static void show_log(const char *path)
 bool service_start(const struct settings *settings, const struct candidate *candidate, struct service *service_out)
 {
     char log_path[MAX_PATH];
-    bool ok;
+    bool ok = false;
 
     *service_out = (struct service){ .dir = "/tmp/sockbroker-bench-XXXXXX" };
     if (!mkdtemp(service_out->dir)) {
@@ -177,8 +195,18 @@ bool service_start(const struct settings *settings, const struct candidate *cand
         exit(1);
     }
     path_of(log_path, service_out->dir, "bench.log");
-    ok = candidate->kind == SOCKBROKER ? start_sockbroker(settings, candidate, service_out, log_path)
-                                       : start_baseline(settings, candidate, service_out, log_path);
+    switch (candidate->kind) {
+    case SOCKBROKER:
+        ok = start_sockbroker(settings, candidate, service_out, log_path);
+        break;
+    case PLAIN:
+        ok = start_plain(settings, candidate, service_out, log_path);
+        break;
+    case BASELINE:
+    case NODE:
+        ok = start_baseline(settings, candidate, service_out, log_path);
+        break;
+    }
     ok = ok && warm_up(settings, candidate, service_out);
     if (!ok && !interrupted()) {
         fprintf(stderr, "%s did not come up; its messages:\n", candidate->name);

@@ -191,6 +191,128 @@ static void an_address_is_a_host_too(void **state)
     must_say(output, "\n 1 127.0.0.1 127.0.0.1 35 4 link-local -\n");
 }
 
+/* ---- the table ---- */
+
+#define IPV4_FIRST "address_policy = { \"::/0 40 1\", \"::ffff:0:0/96 100 4\" }\n"
+#define ENDPOINT "endpoint web { address = [::]:80 }\n"
+
+static void a_configuration_replaces_the_table(void **state)
+{
+    char output[OUTPUT];
+    struct place place;
+    struct file config;
+
+    (void)state;
+    enter(&place);
+    open_file(&config, IPV4_FIRST ENDPOINT);
+    assert_int_equal(run((const char *const[]){ "many.test", "--config", config.path, NULL }, output), 0);
+    squeeze(output);
+    must_say(output, " 1 127.0.0.1 127.0.0.1 100 4 link-local rule 6, prefer higher precedence\n 2 ::1 ::1 40 1 link-local ");
+    close_file(&config);
+    open_file(&config, ENDPOINT); /* nothing of it: the default */
+    assert_int_equal(run((const char *const[]){ "many.test", "--config", config.path, NULL }, output), 0);
+    squeeze(output);
+    must_say(output, " 1 ::1 ::1 50 0 link-local rule 6, prefer higher precedence\n");
+    close_file(&config);
+    leave(&place);
+}
+
+/* RFC 6724, 2.1 */
+static void the_default_table_is_shown(void **state)
+{
+    char output[OUTPUT];
+
+    (void)state;
+    assert_int_equal(run((const char *const[]){ "--show-policy", NULL }, output), 0);
+    assert_string_equal(output, "# prefix precedence label\n"
+                                "::1/128 50 0\n"
+                                "::/0 40 1\n"
+                                "0.0.0.0/0 35 4\n"
+                                "2002::/16 30 2\n"
+                                "2001::/32 5 5\n"
+                                "fc00::/7 3 13\n"
+                                "::/96 1 3\n"
+                                "fec0::/10 1 11\n"
+                                "3ffe::/16 1 12\n");
+}
+
+static void the_table_of_a_file_is_shown_and_what_is_shown_is_read(void **state)
+{
+    static const char expected[] = "# prefix precedence label\n::/0 40 1\n0.0.0.0/0 100 4\n";
+    char output[OUTPUT], again[OUTPUT];
+    struct file config, table;
+
+    (void)state;
+    open_file(&config, IPV4_FIRST ENDPOINT);
+    assert_int_equal(run((const char *const[]){ "--show-policy", "--config", config.path, NULL }, output), 0);
+    assert_string_equal(output, expected);
+    open_file(&table, output);
+    assert_int_equal(run((const char *const[]){ "--show-policy", "--policy", table.path, NULL }, again), 0);
+    assert_string_equal(again, expected);
+    close_file(&table);
+    close_file(&config);
+}
+
+static void the_table_as_json_has_the_documented_shape(void **state)
+{
+    char output[OUTPUT];
+    json_error_t error;
+    const char *prefix;
+    int schema, precedence, label;
+    struct file table;
+
+    (void)state;
+    open_file(&table, "10.0.0.0/8 4294967295 7\n");
+    assert_int_equal(run((const char *const[]){ "--show-policy", "--json", "--policy", table.path, NULL }, output), 0);
+    close_file(&table);
+    json_t *all = json_loads(output, 0, &error);
+    if (!all)
+        kit_fail("%s: %s", error.text, output);
+    json_int_t large;
+    assert_int_equal(json_unpack_ex(all, &error, 0, "{s:i, s:[{s:s, s:I, s:i !}!] !}", "schema", &schema, "policies", "prefix",
+                                    &prefix, "precedence", &large, "label", &label),
+                     0);
+    assert_int_equal(schema, 1);
+    assert_string_equal(prefix, "10.0.0.0/8");
+    assert_true(large == 4294967295);
+    assert_int_equal(label, 7);
+    json_decref(all);
+
+    assert_int_equal(run((const char *const[]){ "--show-policy", "--json", NULL }, output), 0);
+    all = json_loads(output, 0, &error);
+    assert_int_equal(json_array_size(json_object_get(all, "policies")), 9);
+    json_t *first = json_array_get(json_object_get(all, "policies"), 0);
+    assert_int_equal(json_unpack(first, "{s:s, s:i, s:i !}", "prefix", &prefix, "precedence", &precedence, "label", &label), 0);
+    assert_string_equal(prefix, "::1/128");
+    assert_int_equal(precedence, 50);
+    json_decref(all);
+}
+
+static void a_configuration_without_a_usable_table_is_refused(void **state)
+{
+    static const char *const cases[][2] = {
+        { "address_policy = { \"::/0 40 1\", \"::/0 41 1\" }\n" ENDPOINT,
+          "address_policy: policy table, entry 2: ::/0 is there already as entry 1; keep one of them" },
+        { "\naddress_policy = \"::/0 40\"\n" ENDPOINT, ":2: address_policy: policy \"::/0 40\": it does not have three words" },
+        { "address_polic = \"::/0 40 1\"\n", "did you mean address_policy?" },
+    };
+    char output[OUTPUT];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct file config;
+
+        open_file(&config, cases[i][0]);
+        assert_int_equal(run((const char *const[]){ "::1", "--config", config.path, NULL }, output), 2);
+        must_say(output, cases[i][1]);
+        assert_int_equal(run((const char *const[]){ "--show-policy", "--config", config.path, NULL }, output), 2);
+        must_say(output, cases[i][1]);
+        close_file(&config);
+    }
+    assert_int_equal(run((const char *const[]){ "--show-policy", "--config", "/nonexistent/file", NULL }, output), 1);
+    must_say(output, "/nonexistent/file");
+}
+
 /* ---- how it fails ---- */
 
 static void a_name_without_an_address_is_exit_1(void **state)
@@ -208,9 +330,11 @@ static void a_name_without_an_address_is_exit_1(void **state)
 static void wrong_usage_is_exit_2(void **state)
 {
     static const struct {
-        const char *args[4];
+        const char *args[6];
         const char *says;
     } cases[] = {
+        { { "--show-policy", "::1" }, "--show-policy takes no host" },
+        { { "::1", "--config", "a", "--policy", "b" }, "give --config or --policy, not both" },
         { { NULL }, "name one host; see sockbroker addresses --help" },
         { { "a.test", "b.test" }, "name one host" },
         { { "::1", "--nonsense" }, "wrong option" },
@@ -265,6 +389,11 @@ int main(int argc, char **argv)
         TEST(pairs_are_shown_in_order_with_rules_and_reasons),
         TEST(a_policy_file_replaces_the_table),
         TEST(json_has_the_documented_shape),
+        TEST(a_configuration_replaces_the_table),
+        TEST(the_default_table_is_shown),
+        TEST(the_table_of_a_file_is_shown_and_what_is_shown_is_read),
+        TEST(the_table_as_json_has_the_documented_shape),
+        TEST(a_configuration_without_a_usable_table_is_refused),
         TEST(an_address_is_a_host_too),
         TEST(a_name_without_an_address_is_exit_1),
         TEST(wrong_usage_is_exit_2),

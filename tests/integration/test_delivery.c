@@ -365,7 +365,9 @@ static void stopped_worker_comes_back_and_serves(void **state)
     for (unsigned i = 0; i < 5; i++)
         socks[i] = kit_connect(NULL, i % 2 ? "::1" : "127.0.0.1", port);
     kit_broker_wait_worker(b, "slow", "stuck");
-    assert_int_equal(kit_counters(b, "web").withdrawn, 5);
+    struct sb_endpoint_counters c = kit_counters(b, "web");
+    assert_true(c.withdrawn > 0);
+    assert_int_equal(c.withdrawn, c.leased); /* one that came after that was not leased to it at all */
     struct kit_process *quick = kit_worker_start(b, "quick", "hello", NULL);
     for (unsigned i = 0; i < 5; i++) {
         kit_read_only_answer(socks[i], &a);

@@ -1,5 +1,4 @@
-/* Faults of resources: rows F23 and F30 to F40 (with F82) of the list of faults.
- * Not here: F38, for a test cannot move the machine's clocks. Every deadline uses sb_clock_ms(), which is CLOCK_MONOTONIC. */
+/* Faults of resources: rows F23 and F30 to F40 (with F82) of the list of faults. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proto/rundir.h"
@@ -486,6 +486,79 @@ static void crowd_of_workers_is_admitted_at_once(void **state)
     finish(b, first);
 }
 
+/* ---- clocks ---- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CAN_PRELOAD 0 /* a sanitizer wants to be loaded first */
+#else
+#define CAN_PRELOAD 1
+#endif
+
+static void move_wall_clock(const char *path, long seconds)
+{
+    FILE *f = fopen(path, "we");
+
+    assert_non_null(f);
+    fprintf(f, "%ld", seconds);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* The year in a log line that is written from now on. */
+static void check_year(struct kit_broker *b, const char *name, long offset)
+{
+    time_t then = time(NULL) + offset;
+    struct tm date;
+    char text[64];
+
+    gmtime_r(&then, &date);
+    struct kit_process *w = kit_worker_start(b, name, "hello", NULL);
+    kit_broker_wait_worker(b, name, "ready");
+    snprintf(text, sizeof(text), "worker_ready worker=%s", name);
+    const char *line = kit_broker_wait_log(b, text);
+    while (line[-1] != '\n')
+        line--;
+    assert_int_equal(strtol(line, NULL, 10), date.tm_year + 1900);
+    kit_worker_stop(w);
+    kit_broker_wait_ready(b, 1);
+}
+
+/* F38: connections wait for a worker with a deadline, a worker has its heartbeat, another one's window; the clock on the wall
+ * jumps a year ahead and two back. */
+static void jumps_of_the_wall_clock_change_no_deadline(void **state)
+{
+    static const long year_s = 366L * 24 * 3600;
+    char path[] = "/tmp/sb-wall-clock-XXXXXX";
+    char env[64];
+    int file = CAN_PRELOAD ? mkstemp(path) : -1;
+
+    (void)state;
+    if (file < 0)
+        skip();
+    close(file);
+    snprintf(env, sizeof(env), "WALL_CLOCK_FILE=%s", path);
+    struct kit_broker *b = kit_broker_start(
+        &(struct kit_start){ .args = { "--endpoint", "web=[::]:0", "--endpoint", "late=[::]:0,overload=refuse,hold_ms=3600000",
+                                       "--set", "heartbeat_ms=3600000" },
+                             .env = { "LD_PRELOAD=" SB_WALL_CLOCK, env } });
+    struct kit_process *w = start_worker(b, "w1");
+    int waiting = kit_connect(NULL, "::1", kit_broker_port(b, "late"));
+    for (int i = -1; i <= 1; i += 2) {
+        long offset = -i * year_s;
+
+        move_wall_clock(path, offset);
+        check_year(b, i < 0 ? "ahead" : "back", offset);
+        fault_check_serves(b, 50);
+        assert_true(kit_is_silent(waiting, 0));
+        assert_int_equal(kit_counters(b, "late").refused, 0);
+    }
+    assert_false(kit_process_has_log(b->process, "worker_silent"));
+    assert_false(kit_process_has_log(b->process, "worker_stuck"));
+    kit_close(&waiting);
+    unlink(path);
+    kit_worker_stop(w);
+    kit_broker_stop(b);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
 
 int main(int argc, char **argv)
@@ -505,6 +578,7 @@ int main(int argc, char **argv)
         TEST(paths_that_are_too_long_are_refused),
         TEST(longest_path_serves),
         TEST(crowd_of_workers_is_admitted_at_once),
+        TEST(jumps_of_the_wall_clock_change_no_deadline),
     };
 
     return kit_main(tests, argc, argv);

@@ -45,7 +45,7 @@ sockbroker_status fault_raw_hello(struct fault_raw *r, const char *dir, struct s
     struct sb_hello hello = { .session_id = r->attached.session.id };
 
     memcpy(hello.token, r->attached.token, sizeof(hello.token));
-    return sb_link_open(dir, &hello, CALL_MS, &r->end, error_out);
+    return sb_link_fetch(dir, &hello, CALL_MS, &r->end, error_out);
 }
 
 static void nobody_asks(void *arg)
@@ -114,6 +114,12 @@ sockbroker_status fault_raw_settle(struct fault_raw *r, uint64_t lease_id, enum 
     if (!st)
         *kept_out = r->reply.as.settled.kept[0];
     return st;
+}
+
+sockbroker_status fault_raw_ask(struct fault_raw *r, const struct sb_request *request, enum sb_reply_kind expect,
+                                struct sockbroker_error *error_out)
+{
+    return sb_client_call(r->client, request, expect, CALL_MS, &r->reply, error_out);
 }
 
 bool fault_raw_is_dismissed(struct fault_raw *r, int ms)

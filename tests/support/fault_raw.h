@@ -44,6 +44,10 @@ sockbroker_status fault_raw_report(struct fault_raw *r, uint64_t lease_id, enum 
 /* Over the control channel, for carrier = message. kept_out: what the broker says. */
 sockbroker_status fault_raw_settle(struct fault_raw *r, uint64_t lease_id, enum sb_verdict verdict, bool *kept_out);
 
+/* Any request, as this session says its key stands in it already; the answer is in r->reply. error_out may be NULL. */
+sockbroker_status fault_raw_ask(struct fault_raw *r, const struct sb_request *request, enum sb_reply_kind expect,
+                                struct sockbroker_error *error_out);
+
 /* Waits until the broker has closed its end. False when it does not within ms. */
 bool fault_raw_is_dismissed(struct fault_raw *r, int ms);
 

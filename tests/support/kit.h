@@ -164,6 +164,19 @@ void kit_broker_free(struct kit_broker *b);
 /* Waits until the broker has as many open descriptors as before the first worker. */
 void kit_broker_wait_idle_fds(struct kit_broker *b);
 
+/* ---- configuration files ---- */
+
+/* For `serve --config`. close removes it. */
+struct kit_config {
+    char path[40];
+};
+void kit_config_open(struct kit_config *c, const char *text);
+void kit_config_write(const struct kit_config *c, const char *text);
+void kit_config_close(const struct kit_config *c);
+
+/* SIGHUP, and until the log says `event` ("event=reloaded", "event=reload_failed") once more. */
+void kit_broker_reload(struct kit_broker *b, const char *event);
+
 /* ---- status ---- */
 
 /* Asks over the control channel; give it to sb_status_report_deinit(). */
@@ -196,13 +209,15 @@ struct sb_session_status kit_worker_status(struct kit_broker *b, const char *wor
  *          echo   reads one line and sends it back behind its own
  *          hold   one line, then keeps it open until the client closes, or until told "release"
  *          none   attaches and takes nothing until told "take N" (then as hello)
+ *          accept as hello, and accepts by itself on all sockets that its endpoints have (mode=share, mode=shard)
  *   more   further arguments and environment, may be NULL:
  *          --endpoint NAME[,NAME] (default web)  --threads N  --generation G  --weight N  --window N
  *          --no-finish (does not report the end of connections)  --wait (open() does not need a broker)
  *          --journal FILE (see kit_journal_*)  --pause-ms N (keeps each connection so long before it answers)
- * Told on standard input: "release", "take N", "stop".
- * Says on standard output: "ready", "took LEASE" (hold and none), "draining", "refused TEXT", "ended", and "state NAME" on each
- * change of state. Exit code 0 after "stop", SIGTERM or a drain. */
+ * Told on standard input: "release", "take N", "fetch ENDPOINT INDEX" (asks for a socket; mode accept serves it), "stop".
+ * Says on standard output: "ready", "took LEASE" (hold and none), "draining", "refused TEXT", "ended", "state NAME" on each
+ * change of state, and of sockets "got ENDPOINT INDEX of N as DESCRIPTOR" or "not got ENDPOINT INDEX: STATUS: TEXT". Exit code
+ * 0 after "stop", SIGTERM or a drain. */
 struct kit_process *kit_worker_start(struct kit_broker *b, const char *name, const char *mode, const struct kit_start *more);
 
 /* The same without waiting for "ready". */
@@ -220,6 +235,13 @@ void kit_journal_open(struct kit_journal *j);
 void kit_journal_close(struct kit_journal *j);
 uint64_t kit_journal_begun(const struct kit_journal *j);    /* connections that next() gave */
 uint64_t kit_journal_answered(const struct kit_journal *j); /* of these, written whole and closed */
+uint64_t kit_journal_woken(const struct kit_journal *j); /* mode accept: by a listening socket, there being something or not */
+
+/* Another descriptor of a socket that the worker said it got, to look at it, or to do to it what the worker could. Close it. */
+int kit_worker_borrow(struct kit_process *w, const char *endpoint, unsigned index);
+
+/* Equal for two descriptors only if they are of one socket. */
+uint64_t kit_socket_cookie(int sock);
 
 /* ---- one client ---- */
 

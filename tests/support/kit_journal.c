@@ -35,3 +35,8 @@ uint64_t kit_journal_answered(const struct kit_journal *j)
 {
     return atomic_load(&j->page->answered);
 }
+
+uint64_t kit_journal_woken(const struct kit_journal *j)
+{
+    return atomic_load(&j->page->woken);
+}

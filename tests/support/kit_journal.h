@@ -9,6 +9,7 @@
 struct kit_journal_page {
     _Atomic uint64_t begun;
     _Atomic uint64_t answered;
+    _Atomic uint64_t woken;
 };
 
 #endif

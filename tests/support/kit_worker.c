@@ -26,6 +26,8 @@ static void *work(void *arg)
 
     if (crew->task->mode == KIT_HOLD)
         kit_worker_hold(crew->task);
+    else if (crew->task->mode == KIT_ACCEPT)
+        kit_worker_accept(crew->task);
     else
         kit_worker_serve(crew->task);
     atomic_fetch_sub(&crew->n_working, 1);
@@ -34,7 +36,7 @@ static void *work(void *arg)
 
 static void start_crew(struct crew *crew, struct kit_task *t)
 {
-    unsigned n = t->mode == KIT_NONE ? 0 : t->mode == KIT_HOLD ? 1 : t->n_threads;
+    unsigned n = t->mode == KIT_NONE ? 0 : t->mode == KIT_HOLD || t->mode == KIT_ACCEPT ? 1 : t->n_threads;
 
     crew->task = t;
     atomic_store(&crew->n_working, n);
@@ -55,10 +57,21 @@ static void say_state(struct kit_task *t, enum sockbroker_worker_state *last)
     *last = now;
 }
 
+static void fetch(struct kit_task *t, const char *order)
+{
+    char endpoint[SOCKBROKER_NAME_MAX + 1];
+    unsigned index;
+
+    if (sscanf(order, "fetch %63s %u", endpoint, &index) == 2)
+        kit_worker_fetch(t, endpoint, index);
+}
+
 /* False: stop. */
 static bool obey(struct kit_task *t, char *line)
 {
-    if (!strncmp(line, "take ", 5)) {
+    if (!strncmp(line, "fetch ", 6)) {
+        fetch(t, line);
+    } else if (!strncmp(line, "take ", 5)) {
         kit_worker_take(t, (unsigned)atoi(line + 5));
     } else if (!strcmp(line, "release")) {
         atomic_store(&t->release, true);
@@ -129,6 +142,8 @@ int main(int argc, char **argv)
         kit_worker_say("open gave %s: %s", sockbroker_status_name(st), error.text);
         return 1;
     }
+    if (task.mode == KIT_ACCEPT)
+        kit_worker_prepare_accept(&task);
     kit_worker_say("ready");
     start_crew(&crew, &task);
     command(&task, &crew, signals);

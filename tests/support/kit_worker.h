@@ -10,7 +10,7 @@
 #include "sockbroker/worker.h"
 #include "tests/support/kit_journal.h"
 
-enum kit_mode { KIT_HELLO, KIT_ECHO, KIT_HOLD, KIT_NONE };
+enum kit_mode { KIT_HELLO, KIT_ECHO, KIT_HOLD, KIT_NONE, KIT_ACCEPT };
 
 struct kit_task {
     struct sockbroker_worker_options options;
@@ -21,6 +21,7 @@ struct kit_task {
     struct kit_journal_page *journal; /* never NULL */
     struct sockbroker_worker *worker;
     int told; /* eventfd: the hold thread looks at `release` */
+    int set;  /* mode accept: epoll, for the listening sockets among others */
     atomic_bool release;
 };
 
@@ -30,6 +31,13 @@ bool kit_worker_read_args(struct kit_task *task, int argc, char **argv);
 /* Thread bodies; they end when next() will not give any more. */
 void *kit_worker_serve(void *task);
 void *kit_worker_hold(void *task);
+void *kit_worker_accept(void *task);
+
+/* mode accept, before its thread: the sockets of all its endpoints, as far as the broker gives them. */
+void kit_worker_prepare_accept(struct kit_task *task);
+
+/* Asks for a socket of an endpoint and says what came of it. It stays open. Returns how many there are, 0 when it got none. */
+unsigned kit_worker_fetch(struct kit_task *task, const char *endpoint, unsigned index);
 
 /* mode none: as many as told, then back. */
 void kit_worker_take(struct kit_task *task, unsigned n);

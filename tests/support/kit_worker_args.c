@@ -26,7 +26,7 @@ static const struct option long_options[] = {
 
 static bool read_mode(const char *text, enum kit_mode *mode_out)
 {
-    static const char *const names[] = { "hello", "echo", "hold", "none" };
+    static const char *const names[] = { "hello", "echo", "hold", "none", "accept" };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(text, names[i]))

@@ -242,6 +242,7 @@ static void defaults_are_as_documented(void **state)
     assert_int_equal(config.heartbeat_ms, 5000);
     assert_int_equal(config.max_sessions, 4096);
     assert_int_equal(config.max_sessions_per_uid, 4096);
+    assert_int_equal(config.max_deposits, 1024);
     assert_int_equal(config.max_connections, 0);
     assert_int_equal(config.messages_per_second, 1000);
     assert_int_equal(config.log_level, SB_LOG_INFO);
@@ -298,13 +299,10 @@ static void numbers_reach_their_bounds_and_no_further(void **state)
     static const struct {
         const char *key, *low, *high, *below, *above;
     } keys[] = {
-        { "drain_ms", "0", "3600000", "-1", "3600001" },
-        { "attach_ms", "100", "60000", "99", "60001" },
-        { "heartbeat_ms", "100", "3600000", "99", "3600001" },
-        { "max_sessions", "1", "100000", "0", "100001" },
-        { "max_sessions_per_uid", "1", "100000", "0", "100001" },
-        { "max_connections", "0", "10000000", "-0", "10000001" },
-        { "messages_per_second", "10", "1000000", "9", "1000001" },
+        { "drain_ms", "0", "3600000", "-1", "3600001" },          { "attach_ms", "100", "60000", "99", "60001" },
+        { "heartbeat_ms", "100", "3600000", "99", "3600001" },    { "max_sessions", "1", "100000", "0", "100001" },
+        { "max_sessions_per_uid", "1", "100000", "0", "100001" }, { "max_deposits", "0", "100000", "-1", "100001" },
+        { "max_connections", "0", "10000000", "-0", "10000001" }, { "messages_per_second", "10", "1000000", "9", "1000001" },
     };
     struct sockbroker_error error;
     struct sb_config config;
@@ -426,6 +424,91 @@ static void lists_have_a_longest_length(void **state)
     sb_endpoint_config_deinit(&endpoint);
 }
 
+static void destinations_and_policies_are_read(void **state)
+{
+    static const char text[] = "connect_allow = { 10.0.0.0/8, \"192.0.2.0/24:443\", \"[2001:db8::/32]:8000-8099\" }\n"
+                               "connect_deny = \"[::1]:22\"\n"
+                               "connect_uid = { 0, 4294967294 }\n"
+                               "address_policy = { \"::/0 40 1\", \"0.0.0.0/0 100 4\" }\n"
+                               "endpoint web { address = [::]:80 }\n";
+    struct sockbroker_error error;
+    struct sb_config config;
+
+    (void)state;
+    must(read_text(&config, text, &error), &error);
+    must(sb_config_check(&config, &error), &error);
+    assert_int_equal(config.connect_allow.n, 3);
+    assert_int_equal(config.connect_allow.rules[0].first_port, 1);
+    assert_int_equal(config.connect_allow.rules[0].last_port, 65535);
+    assert_int_equal(config.connect_allow.rules[2].first_port, 8000);
+    assert_int_equal(config.connect_allow.rules[2].last_port, 8099);
+    assert_int_equal(config.connect_deny.n, 1);
+    assert_int_equal(config.connect_deny.rules[0].first_port, 22);
+    assert_int_equal(config.connect_uid.n, 2);
+    assert_int_equal(config.connect_uid.ids[1], 4294967294u);
+    assert_int_equal(config.address_policy.n, 2);
+    assert_int_equal(config.address_policy.policies[1].precedence, 100);
+    assert_int_equal(config.address_policy.policies[1].label, 4);
+    sb_config_deinit(&config);
+}
+
+static void wrong_destinations_and_policies_are_named(void **state)
+{
+    static const struct {
+        const char *key, *value, *says;
+    } rows[] = {
+        { "connect_allow", "10.0.0.0/8:0", "connect_allow: \"10.0.0.0/8:0\" has no port or range of ports" },
+        { "connect_deny", "10.0.0.1/8", "connect_deny: prefix \"10.0.0.1/8\"" },
+        { "connect_allow", "example.org:443", "connect_allow: prefix \"example.org\"" },
+        { "connect_uid", "-1", "connect_uid" },
+        { "connect_uid", "nobody-at-all", "connect_uid" },
+        { "address_policy", "::/0 40", "address_policy: policy \"::/0 40\": it does not have three words" },
+        { "address_policy", "::/0 -1 1", "address_policy: policy" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct sockbroker_error error;
+        struct sb_config config;
+
+        sb_config_init(&config);
+        assert_int_equal(set_one(&config, rows[i].key, rows[i].value, &error), SOCKBROKER_INVALID);
+        assert_begins(error.text, rows[i].says);
+        sb_config_deinit(&config);
+    }
+}
+
+/* A table that no sorting could use would be found out by the first worker that asks for a connection. */
+static void policy_table_is_judged_whole(void **state)
+{
+    const char *many[SOCKBROKER_POLICIES_MAX + 1];
+    static char texts[SOCKBROKER_POLICIES_MAX + 1][32];
+    static const char *const twice[] = { "::/0 40 1", "0.0.0.0/0 35 4", "::/0 41 1" };
+    struct sockbroker_error error;
+    struct sb_config config;
+
+    (void)state;
+    sb_config_init(&config);
+    must_add(&config, "web=[::]:80");
+    must(sb_config_check(&config, &error), &error); /* none: the default table */
+    must(sb_config_set_global(&config, "address_policy", twice, 3, &error), &error);
+    assert_int_equal(sb_config_check(&config, &error), SOCKBROKER_INVALID);
+    assert_string_equal(error.text,
+                        "address_policy: policy table, entry 3: ::/0 is there already as entry 1; keep one of them");
+    must(sb_config_set_global(&config, "address_policy", twice, 2, &error), &error);
+    must(sb_config_check(&config, &error), &error);
+    for (size_t i = 0; i < COUNT(many); i++) {
+        snprintf(texts[i], sizeof(texts[i]), "10.0.0.%zu 1 1", i);
+        many[i] = texts[i];
+    }
+    must(sb_config_set_global(&config, "address_policy", many, SOCKBROKER_POLICIES_MAX, &error), &error);
+    must(sb_config_check(&config, &error), &error);
+    must(sb_config_set_global(&config, "address_policy", many, COUNT(many), &error), &error);
+    assert_int_equal(sb_config_check(&config, &error), SOCKBROKER_INVALID);
+    assert_holds(error.text, "it has 129 entries; give 1 to 128");
+    sb_config_deinit(&config);
+}
+
 static void key_without_a_value_is_refused(void **state)
 {
     struct sockbroker_error error;
@@ -500,7 +583,7 @@ static void endpoint_text_with_a_fault_is_refused(void **state)
         { "web=[::]:80,polcy=x", "did you mean policy?" },
         { "web=[::]:80,=x", "is not a known key" },
         { "web=[::]:80,dir=/x", "is not for one endpoint" },
-        { "web=[::]:80,mode=share", "mode share is not available in this version; use handoff" },
+        { "web=[::]:80,mode=shared", "is not known; use handoff, share or shard" },
         { "web=[::]:65536", "address: " },
         { "web=80", "address: " },
         { "web=[::]:80,allow_uid=-1", "not the number of a user" },
@@ -784,6 +867,11 @@ static void same_sockets_means_addresses_and_family(void **state)
     assert_true(same_sockets("a=[::]:80", "b=[::]:80,backlog=5,policy=source-hash,allow=10.0.0.0/8"));
     assert_true(same_sockets("a=[::1]:80+127.0.0.1:80", "b=127.0.0.1:80+[::1]:80"));
     assert_true(same_sockets("a=127.0.0.1:80", "b=127.0.0.1:80,family=ipv4"));
+    assert_true(same_sockets("a=[::]:80", "b=[::]:80,mode=share")); /* only who accepts differs */
+    assert_false(same_sockets("a=[::]:80", "b=[::]:80,mode=shard"));
+    assert_false(same_sockets("a=[::]:80,mode=shard", "b=[::]:80,mode=share"));
+    assert_false(same_sockets("a=[::]:80,mode=shard", "b=[::]:80,mode=shard,slots=3"));
+    assert_true(same_sockets("a=[::]:80,slots=2", "b=[::]:80,slots=3")); /* of no use there */
     assert_false(same_sockets("a=[::]:80", "b=[::]:80,family=ipv6"));
     assert_false(same_sockets("a=[::]:80", "b=[::]:80,family=split"));
     assert_false(same_sockets("a=[::]:80", "b=[::]:81"));
@@ -830,6 +918,9 @@ int main(void)
         TEST(user_numbers_are_unsigned),
         TEST(list_replaces_the_one_before),
         TEST(lists_have_a_longest_length),
+        TEST(destinations_and_policies_are_read),
+        TEST(wrong_destinations_and_policies_are_named),
+        TEST(policy_table_is_judged_whole),
         TEST(key_without_a_value_is_refused),
         TEST(foreign_text_is_made_printable),
         TEST(endpoint_text_is_read_whole),

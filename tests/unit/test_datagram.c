@@ -183,18 +183,90 @@ static void the_receive_buffer_is_as_asked_or_said_to_be_less(void **state)
     sb_socket_close(&o.sock);
 }
 
+static const struct {
+    const char *at;
+    bool dual;
+    const char *served;
+} places[] = { { "127.0.0.1:0", false, "127.0.0.1" },
+               { "0.0.0.0:0", false, "127.0.0.2" },
+               { "[::1]:0", false, "::1" },
+               { "[::]:0", false, "::1" },
+               { "[::]:0", true, "127.0.0.1" } };
+
 static void a_socket_that_was_shut_down_is_noticed(void **state)
 {
-    struct opened o;
+    static const int ways[] = { SHUT_RD, SHUT_WR, SHUT_RDWR };
+
+    (void)state;
+    for (size_t i = 0; i < UNIT_COUNT(places) * UNIT_COUNT(ways); i++) {
+        struct opened o;
+
+        assert_status(SOCKBROKER_OK, open_at(places[i / 3].at, places[i / 3].dual, &o));
+        assert_true(sb_datagram_is_on(o.sock));
+        assert_true(serves(&o, places[i / 3].served));
+        shutdown(o.sock, ways[i % 3]); /* as any holder of a copy can; it answers ENOTCONN and does it all the same */
+        assert_false(sb_datagram_is_on(o.sock));
+        sb_socket_close(&o.sock);
+        assert_false(sb_datagram_is_on(o.sock));
+    }
+}
+
+static void connect_to_discard(int sock, const char *ip, bool mapped)
+{
+    struct sockbroker_addr to;
+    struct sockaddr_storage sa;
+
+    assert_status(SOCKBROKER_OK, sockbroker_addr_parse_ip(ip, &to, NULL));
+    to.port = 9;
+    if (mapped)
+        sockbroker_addr_map(&to);
+    socklen_t len = (socklen_t)sockbroker_addr_to_sockaddr(&to, &sa);
+    assert_int_equal(connect(sock, (struct sockaddr *)&sa, len), 0);
+}
+
+static void a_connected_socket_takes_from_everybody_again(void **state)
+{
+    struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+    (void)state;
+    for (size_t i = 0; i < 2 * UNIT_COUNT(places); i++) {
+        bool disconnects = i % 2;
+        const char *cause = "";
+        struct opened o;
+
+        assert_status(SOCKBROKER_OK, open_at(places[i / 2].at, places[i / 2].dual, &o));
+        assert_status(SOCKBROKER_OK, sb_datagram_mend(o.sock, &o.facts.addr, &cause));
+        assert_null(cause);
+        connect_to_discard(o.sock, places[i / 2].served, places[i / 2].dual);
+        if (disconnects) /* the port goes: it was the system's choice */
+            assert_int_equal(connect(o.sock, &nobody, sizeof(nobody)), 0);
+        assert_false(serves(&o, places[i / 2].served));
+        assert_status(SOCKBROKER_OK, sb_datagram_mend(o.sock, &o.facts.addr, &cause));
+        assert_string_equal(cause, disconnects ? "unbound" : "connected");
+        assert_true(serves(&o, places[i / 2].served));
+        assert_status(SOCKBROKER_OK, sb_datagram_mend(o.sock, &o.facts.addr, &cause));
+        assert_null(cause);
+        sb_socket_close(&o.sock);
+    }
+}
+
+static void a_port_that_another_has_taken_meanwhile_is_told(void **state)
+{
+    struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+    struct sb_datagram_request r = request_of("127.0.0.1:0", false);
+    const char *cause = NULL;
+    struct opened o, other = { .sock = SOCKBROKER_SOCKET_NONE };
 
     (void)state;
     assert_status(SOCKBROKER_OK, open_at("127.0.0.1:0", false, &o));
-    assert_true(sb_datagram_is_on(o.sock));
-    assert_true(serves(&o, "127.0.0.1"));
-    shutdown(o.sock, SHUT_RDWR); /* as any holder of a copy can; it answers ENOTCONN and does it all the same */
-    assert_false(sb_datagram_is_on(o.sock));
+    connect_to_discard(o.sock, "127.0.0.1", false);
+    assert_int_equal(connect(o.sock, &nobody, sizeof(nobody)), 0);
+    r.addr.port = o.facts.addr.port;
+    assert_status(SOCKBROKER_OK, sb_datagram_open(&r, &other.sock, &other.facts, NULL));
+    assert_status(SOCKBROKER_ADDRESS_IN_USE, sb_datagram_mend(o.sock, &o.facts.addr, &cause));
+    assert_string_equal(cause, "unbound");
     sb_socket_close(&o.sock);
-    assert_false(sb_datagram_is_on(o.sock));
+    sb_socket_close(&other.sock);
 }
 
 /* ---- as other machines are ---- */
@@ -332,6 +404,8 @@ int main(void)
         UNIT_TEST(nobody_can_join_who_is_not_of_the_group),
         UNIT_TEST(the_receive_buffer_is_as_asked_or_said_to_be_less),
         UNIT_TEST(a_socket_that_was_shut_down_is_noticed),
+        UNIT_TEST(a_connected_socket_takes_from_everybody_again),
+        UNIT_TEST(a_port_that_another_has_taken_meanwhile_is_told),
     };
 
     return cmocka_run_group_tests_name("datagram", tests, NULL, NULL);

@@ -78,7 +78,7 @@ static void the_library_shows_what_the_headers_declare_and_nothing_else(void **s
         SB_SOURCE "/proto/include/sockbroker/status.h",          SB_SOURCE "/proto/include/sockbroker/socket.h",
         SB_SOURCE "/client-lib/include/sockbroker/addr.h",       SB_SOURCE "/client-lib/include/sockbroker/worker.h",
         SB_SOURCE "/client-lib/include/sockbroker/sockbroker.h", SB_SOURCE "/client-lib/include/sockbroker/select.h",
-        SB_SOURCE "/client-lib/include/sockbroker/udp.h",
+        SB_SOURCE "/client-lib/include/sockbroker/request.h",    SB_SOURCE "/client-lib/include/sockbroker/udp.h",
     };
     static struct names declared, shown;
 

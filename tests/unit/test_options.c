@@ -115,8 +115,12 @@ static void the_environment_fills_what_is_null_or_empty(void **state)
         assert_int_equal(r.attach.n_endpoints, 2);
         assert_string_equal(r.attach.endpoints[1], "b");
         assert_string_equal(r.dir, "/tmp/env");
-        o.dir = o.endpoints = o.name = "";
+        o.dir = o.name = "";
     }
+    o.endpoints = ""; /* none at all: it only asks for sockets */
+    assert_status(SOCKBROKER_OK, read_options(&o, &r));
+    assert_int_equal(r.attach.n_endpoints, 0);
+    o.endpoints = NULL;
     setenv("SOCKBROKER_NAME", "no/name", 1);
     assert_refused(&o, "no/name");
 }

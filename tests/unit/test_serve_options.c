@@ -179,6 +179,23 @@ static void the_command_line_goes_over_the_file(void **state)
     sb_config_deinit(&config);
 }
 
+static void plus_joins_the_items_of_a_list(void **state)
+{
+    struct sb_serve_options o = { .settings = { "connect_allow=10.0.0.0/8:443+[2001:db8::/32]:80-90+::1", "dir=/a+b" },
+                                  .n_settings = 2,
+                                  .endpoints = { "a=127.0.0.1:1" },
+                                  .n_endpoints = 1 };
+    struct sockbroker_error error;
+    struct sb_config config;
+
+    (void)state;
+    assert_status(SOCKBROKER_OK, sb_serve_options_load(&o, &config, &error));
+    assert_int_equal(config.connect_allow.n, 3);
+    assert_int_equal(config.connect_allow.rules[1].last_port, 90);
+    assert_string_equal(config.dir, "/a+b");
+    sb_config_deinit(&config);
+}
+
 static void what_cannot_be_loaded_is_named_and_can_be_thrown_away(void **state)
 {
     static const struct {
@@ -186,9 +203,13 @@ static void what_cannot_be_loaded_is_named_and_can_be_thrown_away(void **state)
     } rows[] = {
         { "drain_ms", "a=127.0.0.1:1", NULL, "KEY=VALUE" },
         { "=5", "a=127.0.0.1:1", NULL, "KEY=VALUE" },
-        { "0123456789012345678901234567890123456789012345678901234567890123=1", "a=127.0.0.1:1", NULL, "KEY=VALUE" },
+        { "0123456789012345678901234567890123456789012345678901234567890123=1", "a=127.0.0.1:1", NULL, "is not a known key" },
         { "drain_ms=", "a=127.0.0.1:1", NULL, "drain_ms" },
         { "drain_ms=x", "a=127.0.0.1:1", NULL, "drain_ms" },
+        { "drain_ms=1+2", "a=127.0.0.1:1", NULL, "drain_ms" }, /* "+" joins items of lists only */
+        { "connect_allow=", "a=127.0.0.1:1", NULL, "connect_allow has an empty value" },
+        { "connect_allow=10.0.0.0/8++::1", "a=127.0.0.1:1", NULL, "connect_allow has an empty value" },
+        { "address_policy=::/0 40 1+::/0 1 1", "a=127.0.0.1:1", NULL, "address_policy: policy table, entry 2" },
         { "no_such_key=1", "a=127.0.0.1:1", NULL, "no_such_key" },
         { "policy=round-robin", "a=127.0.0.1:1", NULL, "policy" }, /* of an endpoint */
         { NULL, "a", NULL, "a" },
@@ -235,6 +256,7 @@ int main(void)
         UNIT_TEST(a_wrong_line_says_what_is_wrong),
         UNIT_TEST(lists_are_full_at_their_limit),
         UNIT_TEST(the_command_line_goes_over_the_file),
+        UNIT_TEST(plus_joins_the_items_of_a_list),
         UNIT_TEST(what_cannot_be_loaded_is_named_and_can_be_thrown_away),
         UNIT_TEST(a_file_that_is_not_there_is_named),
     };

@@ -102,6 +102,7 @@ static void stamped_values_are_those_of_protobuf(void **state)
             assert_int_equal(got.accept_time_ns, d.record.info.accept_time_ns);
             assert_int_equal(got.socket_family, d.record.info.socket_family);
             assert_int_equal(got.nonblocking, d.record.info.nonblocking);
+            assert_int_equal(got.listening, d.record.info.listening);
             assert_int_equal(got.peer.port, d.record.info.peer.port);
             assert_int_equal(got.local.port, d.record.info.local.port);
             assert_memory_equal(got.peer.ip, d.record.info.peer.ip, 16);
@@ -135,6 +136,67 @@ static void a_changed_bit_is_never_taken_by_the_stamp_alone(void **state)
         }
     }
 }
+
+/* ---- listening sockets ---- */
+
+static void usual_connection(struct sockbroker_socket_info *info, const char *endpoint)
+{
+    memset(info, 0, sizeof(*info));
+    info->lease_id = info->accept_time_ns = 1;
+    info->socket_family = SOCKBROKER_IPV4;
+    info->type = SOCKBROKER_STREAM;
+    info->protocol = 6;
+    info->peer = (struct sockbroker_addr){ .family = SOCKBROKER_IPV4, .port = 1, .ip = { 192, 0, 2, 1 } };
+    info->local = (struct sockbroker_addr){ .family = SOCKBROKER_IPV4, .port = 80, .ip = { 192, 0, 2, 2 } };
+    strcpy(info->endpoint, endpoint);
+}
+
+static void a_listening_socket_is_no_connection_of_the_same_endpoint(void **state)
+{
+    struct sockbroker_socket_info connection, listening, got;
+    uint8_t fast[SB_PACKET_MAX], whole[SB_PACKET_MAX];
+    struct sb_stamp stamp = { .len = 0 };
+    size_t len;
+
+    (void)state;
+    usual_connection(&connection, "web");
+    sb_stamp_learn(&stamp, &connection);
+    assert_true(stamp.len > 0);
+    listening = connection;
+    listening.listening = true;
+    assert_int_equal(sb_stamp_pack(&stamp, &listening, fast, sizeof(fast), &len), SOCKBROKER_INVALID);
+    memset(&listening.peer, 0, sizeof(listening.peer));
+    assert_false(sb_stamp_unpack(&stamp, whole, pack_whole(&listening, whole, sizeof(whole)), &got));
+    assert_int_equal(sb_stamp_pack(&stamp, &listening, fast, sizeof(fast), &len), SOCKBROKER_OK);
+    assert_memory_equal(fast, whole, len);
+    assert_int_equal(stamp.len, 0); /* without a peer there is nothing to stamp */
+    assert_false(sb_stamp_unpack(&stamp, whole, len, &got));
+}
+
+/* Two letters of the name make room for the field that says it. */
+static void a_listening_packet_as_long_as_that_of_a_connection_is_told_apart(void **state)
+{
+    static const uint8_t says_listening[] = { 0x60, 1 };
+    struct sockbroker_socket_info info, got;
+    struct sb_stamp stamp = { .len = 0 };
+    uint8_t whole[SB_PACKET_MAX];
+    struct sb_delivery d;
+    size_t len;
+
+    (void)state;
+    usual_connection(&info, "webxx");
+    sb_stamp_learn(&stamp, &info);
+    usual_connection(&info, "web");
+    len = pack_whole(&info, whole, sizeof(whole));
+    memcpy(whole + len, says_listening, sizeof(says_listening));
+    len += sizeof(says_listening);
+    whole[1] = (uint8_t)(whole[1] + sizeof(says_listening));
+    assert_int_equal(len, stamp.len);
+    assert_false(sb_stamp_unpack(&stamp, whole, len, &got));
+    assert_int_equal(sb_wire_unpack_delivery(whole, len, &d, NULL), SOCKBROKER_BAD_MESSAGE); /* it has a peer */
+}
+
+/* ---- reports ---- */
 
 static void random_report(struct sb_report *r)
 {
@@ -194,6 +256,8 @@ int main(void)
         cmocka_unit_test(stamped_bytes_are_those_of_protobuf),
         cmocka_unit_test(stamped_values_are_those_of_protobuf),
         cmocka_unit_test(a_changed_bit_is_never_taken_by_the_stamp_alone),
+        cmocka_unit_test(a_listening_socket_is_no_connection_of_the_same_endpoint),
+        cmocka_unit_test(a_listening_packet_as_long_as_that_of_a_connection_is_told_apart),
         cmocka_unit_test(a_report_is_what_protobuf_makes_of_it),
         cmocka_unit_test(a_bad_report_is_never_taken_the_short_way),
     };

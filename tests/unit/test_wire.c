@@ -118,6 +118,13 @@ static void attach_min(union wire_any *m)
     strcpy(attach->endpoints[0], "w");
 }
 
+static void attach_only_asks(union wire_any *m)
+{
+    attach_min(m);
+    m->request.as.attach.n_endpoints = 0;
+    m->request.as.attach.endpoints[0][0] = '\0';
+}
+
 static void attach_max(union wire_any *m)
 {
     struct sb_attach *attach = &m->request.as.attach;
@@ -151,7 +158,8 @@ static void settle_min(union wire_any *m)
     m->request.kind = SB_REQUEST_SETTLE;
     m->request.as.settle.session.id = 1;
     m->request.as.settle.n_results = 1;
-    m->request.as.settle.results[0] = (struct sb_result){ 1, SB_VERDICT_ACK };
+    m->request.as.settle.results[0].lease_id = 1; /* one by one: an assignment brings its padding along */
+    m->request.as.settle.results[0].verdict = SB_VERDICT_ACK;
 }
 
 static void settle_max(union wire_any *m)
@@ -182,7 +190,7 @@ static void status_min(union wire_any *m)
 static void status_max(union wire_any *m)
 {
     m->request.kind = SB_REQUEST_STATUS;
-    m->request.as.status = (struct sb_status_request){ UINT32_MAX, UINT32_MAX };
+    m->request.as.status = (struct sb_status_request){ UINT32_MAX, UINT32_MAX, UINT32_MAX };
 }
 
 static void drain_min(union wire_any *m)
@@ -203,6 +211,123 @@ static void drain_generation_max(union wire_any *m)
     drain_min(m);
     m->request.as.drain.generation = UINT64_MAX;
     m->request.as.drain.wait = true;
+}
+
+static void share_min(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_SHARE;
+    m->request.as.share.session.id = 1;
+    strcpy(m->request.as.share.endpoint, "w");
+}
+
+static void share_max(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_SHARE;
+    key_max(&m->request.as.share.session);
+    text_max(m->request.as.share.endpoint, sizeof(m->request.as.share.endpoint), 0);
+    m->request.as.share.index = SB_ADDRESSES_PER_ENDPOINT_MAX - 1;
+}
+
+static void connect_min(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_CONNECT;
+    m->request.as.connect.session.id = 1;
+    m->request.as.connect.n_addresses = 1;
+    address_min(&m->request.as.connect.addresses[0]);
+    m->request.as.connect.port = 1;
+    m->request.as.connect.deadline_ms = 1;
+}
+
+static void connect_addresses_max(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_CONNECT;
+    key_max(&m->request.as.connect.session);
+    m->request.as.connect.port = UINT16_MAX;
+    m->request.as.connect.n_addresses = SB_DESTINATIONS_MAX;
+    for (unsigned i = 0; i < SB_DESTINATIONS_MAX; i++)
+        address_max(&m->request.as.connect.addresses[i]);
+    m->request.as.connect.deadline_ms = SB_CONNECT_MS_MAX;
+    address_max(&m->request.as.connect.source);
+}
+
+static void connect_host_max(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_CONNECT;
+    key_max(&m->request.as.connect.session);
+    text_max(m->request.as.connect.host, sizeof(m->request.as.connect.host), 0);
+    m->request.as.connect.port = UINT16_MAX;
+    m->request.as.connect.deadline_ms = SB_CONNECT_MS_MAX;
+    address_max(&m->request.as.connect.source);
+}
+
+static void deposit_min(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_DEPOSIT;
+    m->request.as.deposit.session.id = 1;
+    strcpy(m->request.as.deposit.name, "d");
+    m->request.as.deposit.lifetime_ms = 1;
+}
+
+static void deposit_max(union wire_any *m)
+{
+    struct sb_deposit *deposit = &m->request.as.deposit;
+
+    m->request.kind = SB_REQUEST_DEPOSIT;
+    key_max(&deposit->session);
+    text_max(deposit->name, sizeof(deposit->name), 0);
+    deposit->lifetime_ms = SB_LIFETIME_MS_MAX;
+    deposit->state_len = SB_STATE_MAX;
+    deposit->n_allow_uids = SB_ALLOW_UIDS_MAX;
+    memset(deposit->allow_uids, 0xff, sizeof(deposit->allow_uids));
+}
+
+static void deposit_state_min(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_DEPOSIT_STATE;
+    m->request.as.deposit_state.session.id = 1;
+    m->request.as.deposit_state.grant_id = 1;
+    m->request.as.deposit_state.chunk_len = 1;
+}
+
+static void deposit_state_max(union wire_any *m)
+{
+    struct sb_deposit_state *part = &m->request.as.deposit_state;
+
+    m->request.kind = SB_REQUEST_DEPOSIT_STATE;
+    key_max(&part->session);
+    part->grant_id = UINT64_MAX;
+    part->offset = SB_STATE_MAX;
+    part->chunk_len = SB_CHUNK_MAX;
+    memset(part->chunk, 0xa5, sizeof(part->chunk));
+}
+
+static void withdraw_min(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_WITHDRAW;
+    m->request.as.withdraw.session.id = 1;
+    strcpy(m->request.as.withdraw.name, "d");
+}
+
+static void withdraw_max(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_WITHDRAW;
+    key_max(&m->request.as.withdraw.session);
+    text_max(m->request.as.withdraw.name, sizeof(m->request.as.withdraw.name), 0);
+}
+
+static void read_state_min(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_READ_STATE;
+    m->request.as.read_state.session.id = 1;
+    m->request.as.read_state.grant_id = 1;
+}
+
+static void read_state_max(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_READ_STATE;
+    key_max(&m->request.as.read_state.session);
+    m->request.as.read_state.grant_id = UINT64_MAX;
+    m->request.as.read_state.offset = SB_STATE_MAX;
 }
 
 static void failure_min(union wire_any *m)
@@ -285,6 +410,101 @@ static void done_max(union wire_any *m)
     m->reply.as.done_count = UINT64_MAX;
 }
 
+static void attempt_min(struct sb_attempt_message *attempt)
+{
+    address_min(&attempt->destination);
+}
+
+static void attempt_max(struct sb_attempt_message *attempt)
+{
+    address_max(&attempt->destination);
+    address_max(&attempt->source);
+    attempt->started = true;
+    attempt->started_ms = attempt->ended_ms = UINT32_MAX;
+    attempt->status = SOCKBROKER_STATUS_COUNT - 1;
+    text_max(attempt->text, sizeof(attempt->text), 0);
+}
+
+static void attempts_max(struct sb_granted *granted)
+{
+    granted->n_attempts = SB_DESTINATIONS_MAX;
+    for (unsigned i = 0; i < SB_DESTINATIONS_MAX; i++)
+        attempt_max(&granted->attempts[i]);
+}
+
+static void granted_min(union wire_any *m)
+{
+    m->reply.kind = SB_REPLY_GRANTED;
+    m->reply.as.granted.grant_id = 1;
+}
+
+static void granted_max(union wire_any *m)
+{
+    struct sb_granted *granted = &m->reply.as.granted;
+
+    m->reply.kind = SB_REPLY_GRANTED;
+    memset(granted->text, 'x', SB_FAILURE_TEXT_MAX);
+    granted->grant_id = UINT64_MAX;
+    memset(granted->token, 0xff, SB_SECRET_LEN);
+    granted->has_record = true;
+    record_max(&granted->record);
+    granted->n_sockets = SB_ADDRESSES_PER_ENDPOINT_MAX;
+    granted->state_len = SB_STATE_MAX;
+    attempts_max(granted);
+}
+
+static void granted_listening(union wire_any *m)
+{
+    granted_min(m);
+    m->reply.as.granted.has_record = true;
+    record_min(&m->reply.as.granted.record);
+    m->reply.as.granted.record.info.type = SOCKBROKER_STREAM;
+    m->reply.as.granted.record.info.listening = true;
+    m->reply.as.granted.n_sockets = 1;
+}
+
+static void granted_outbound(union wire_any *m)
+{
+    granted_min(m);
+    m->reply.as.granted.has_record = true;
+    record_max(&m->reply.as.granted.record);
+    memset(m->reply.as.granted.record.info.endpoint, 0, SOCKBROKER_NAME_MAX);
+    m->reply.as.granted.n_attempts = 1;
+    attempt_min(&m->reply.as.granted.attempts[0]);
+}
+
+static void granted_refused(union wire_any *m)
+{
+    m->reply.kind = SB_REPLY_GRANTED;
+    m->reply.as.granted.status = SOCKBROKER_REFUSED;
+}
+
+static void granted_failed_max(union wire_any *m)
+{
+    m->reply.kind = SB_REPLY_GRANTED;
+    m->reply.as.granted.status = SOCKBROKER_STATUS_COUNT - 1;
+    memset(m->reply.as.granted.text, 'x', SB_FAILURE_TEXT_MAX);
+    attempts_max(&m->reply.as.granted);
+}
+
+static void state_end(union wire_any *m)
+{
+    m->reply.kind = SB_REPLY_STATE;
+}
+
+static void state_one(union wire_any *m)
+{
+    state_end(m);
+    m->reply.as.state.chunk_len = 1;
+}
+
+static void state_max(union wire_any *m)
+{
+    state_end(m);
+    m->reply.as.state.chunk_len = SB_CHUNK_MAX;
+    memset(m->reply.as.state.chunk, 0xa5, SB_CHUNK_MAX);
+}
+
 static void endpoint_status_min(struct sb_endpoint_status *endpoint)
 {
     strcpy(endpoint->name, "w");
@@ -302,6 +522,8 @@ static void endpoint_status_max(struct sb_endpoint_status *endpoint)
     text_max(endpoint->carrier, sizeof(endpoint->carrier), 4);
     text_max(endpoint->state, sizeof(endpoint->state), 5);
     memset(&endpoint->counters, 0xff, sizeof(endpoint->counters)); /* uint64_t throughout */
+    text_max(endpoint->protocol, sizeof(endpoint->protocol), 6);
+    endpoint->slots = UINT32_MAX;
 }
 
 static void session_status_min(struct sb_session_status *session)
@@ -321,6 +543,25 @@ static void session_status_max(struct sb_session_status *session)
     endpoints_max(session->endpoints);
 }
 
+static void deposit_status_min(struct sb_deposit_status *deposit)
+{
+    strcpy(deposit->name, "d");
+    strcpy(deposit->owner, "a");
+}
+
+static void deposit_status_max(struct sb_deposit_status *deposit)
+{
+    text_max(deposit->name, sizeof(deposit->name), 0);
+    text_max(deposit->owner, sizeof(deposit->owner), 1);
+    deposit->uid = UINT32_MAX;
+    text_max(deposit->kind, sizeof(deposit->kind), 2);
+    address_max(&deposit->local);
+    address_max(&deposit->peer);
+    deposit->state_len = SB_STATE_MAX;
+    deposit->age_ms = deposit->expires_ms = UINT64_MAX;
+    text_max(deposit->taken_by, sizeof(deposit->taken_by), 3);
+}
+
 static void broker_status_max(struct sb_broker_status *broker)
 {
     text_max(broker->version, sizeof(broker->version), 0);
@@ -329,6 +570,7 @@ static void broker_status_max(struct sb_broker_status *broker)
     broker->uptime_ms = broker->n_endpoints = broker->n_sessions = broker->bad_messages = UINT64_MAX;
     broker->busy_refusals = broker->log_lines_dropped = broker->listener_repairs = UINT64_MAX;
     broker->descriptors_used = broker->descriptors_max = UINT64_MAX;
+    broker->n_deposits = broker->grants = broker->deposits_expired = broker->connects_failed = UINT64_MAX;
 }
 
 static void page_empty(union wire_any *m)
@@ -341,9 +583,10 @@ static void page_min(union wire_any *m)
     struct sb_status_page *page = &m->reply.as.status;
 
     m->reply.kind = SB_REPLY_STATUS;
-    page->n_endpoints = page->n_sessions = 1;
+    page->n_endpoints = page->n_sessions = page->n_deposits = 1;
     endpoint_status_min(&page->endpoints[0]);
     session_status_min(&page->sessions[0]);
+    deposit_status_min(&page->deposits[0]);
 }
 
 static void page_one(union wire_any *m)
@@ -354,6 +597,7 @@ static void page_one(union wire_any *m)
     broker_status_max(&page->broker);
     endpoint_status_max(&page->endpoints[0]);
     session_status_max(&page->sessions[0]);
+    deposit_status_max(&page->deposits[0]);
 }
 
 static void page_max(union wire_any *m)
@@ -364,11 +608,14 @@ static void page_max(union wire_any *m)
     broker_status_max(&page->broker);
     page->n_endpoints = SB_PAGE_ENDPOINTS;
     page->n_sessions = SB_PAGE_SESSIONS;
-    page->next_endpoint = page->next_session = UINT32_MAX;
+    page->n_deposits = SB_PAGE_DEPOSITS;
+    page->next_endpoint = page->next_session = page->next_deposit = UINT32_MAX;
     for (unsigned i = 0; i < SB_PAGE_ENDPOINTS; i++)
         endpoint_status_max(&page->endpoints[i]);
     for (unsigned i = 0; i < SB_PAGE_SESSIONS; i++)
         session_status_max(&page->sessions[i]);
+    for (unsigned i = 0; i < SB_PAGE_DEPOSITS; i++)
+        deposit_status_max(&page->deposits[i]);
 }
 
 static void hello_min(union wire_any *m)
@@ -381,6 +628,7 @@ static void hello_max(union wire_any *m)
     m->hello.session_id = UINT64_MAX;
     memset(m->hello.token, 0xff, SB_SECRET_LEN);
     m->hello.ring = true;
+    m->hello.grant_id = UINT64_MAX;
 }
 
 static void welcome_min(union wire_any *m)
@@ -452,6 +700,7 @@ struct sample {
 
 static const struct sample samples[] = {
     SAMPLE(REQUEST, attach_min),
+    SAMPLE(REQUEST, attach_only_asks),
     SAMPLE(REQUEST, attach_max),
     SAMPLE(REQUEST, next_min),
     SAMPLE(REQUEST, next_max),
@@ -464,6 +713,19 @@ static const struct sample samples[] = {
     SAMPLE(REQUEST, drain_min),
     SAMPLE(REQUEST, drain_max),
     SAMPLE(REQUEST, drain_generation_max),
+    SAMPLE(REQUEST, share_min),
+    SAMPLE(REQUEST, share_max),
+    SAMPLE(REQUEST, connect_min),
+    SAMPLE(REQUEST, connect_addresses_max),
+    SAMPLE(REQUEST, connect_host_max),
+    SAMPLE(REQUEST, deposit_min),
+    SAMPLE(REQUEST, deposit_max),
+    SAMPLE(REQUEST, deposit_state_min),
+    SAMPLE(REQUEST, deposit_state_max),
+    SAMPLE(REQUEST, withdraw_min),
+    SAMPLE(REQUEST, withdraw_max),
+    SAMPLE(REQUEST, read_state_min),
+    SAMPLE(REQUEST, read_state_max),
     SAMPLE(REPLY, failure_min),
     SAMPLE(REPLY, failure_max),
     SAMPLE(REPLY, attached_min),
@@ -479,6 +741,15 @@ static const struct sample samples[] = {
     SAMPLE(REPLY, page_min),
     SAMPLE(REPLY, page_one),
     SAMPLE(REPLY, page_max),
+    SAMPLE(REPLY, granted_min),
+    SAMPLE(REPLY, granted_max),
+    SAMPLE(REPLY, granted_listening),
+    SAMPLE(REPLY, granted_outbound),
+    SAMPLE(REPLY, granted_refused),
+    SAMPLE(REPLY, granted_failed_max),
+    SAMPLE(REPLY, state_end),
+    SAMPLE(REPLY, state_one),
+    SAMPLE(REPLY, state_max),
     SAMPLE(HELLO, hello_min),
     SAMPLE(HELLO, hello_max),
     SAMPLE(WELCOME, welcome_min),
@@ -549,7 +820,8 @@ static const struct raw_case raw_cases[] = {
     { "two_bodies", REQUEST, NULL, ADD("\x2a\0\x32\0"), 0, "Request.drain is a second body" },
     { "same_body_twice", REQUEST, NULL, ADD("\x2a\0\x2a\0"), 0, "Request.status is a second body" },
     { "two_numbers", DELIVERY, NULL, ADD("\x11\1\0\0\0\0\0\0\0\x19\1\0\0\0\0\0\0\0"), 0, "Delivery.probe is a second body" },
-    { "unknown_body", REQUEST, NULL, ADD("\x3a\0"), 0, "Request.body is missing" },
+    { "unknown_body", REQUEST, NULL, ADD("\x6a\0"), 0, "Request.body is missing" },
+    { "reply_unknown_body", REPLY, NULL, ADD("\x4a\0"), 0, "Reply.body is missing" },
     { "unknown_fields", REPORT, "report_min", ADD("\x78\1\x7a\1x\x7d\1\2\3\4\x79\1\2\3\4\5\6\7\x08"), 0, NULL },
     { "unknown_4k", REQUEST, "status_min", ADD("\x78\1"), 4096, "Request of 8195 bytes has more fields" },
     { "unknown_32k", REQUEST, "status_min", ADD("\x78\1"), 32768, "Request has 65540 bytes; it must have at most 16384" },
@@ -581,6 +853,18 @@ static const struct raw_case raw_cases[] = {
     { "64_bits_in_32", REQUEST, "attach_min", ADD("\x28\x81\x80\x80\x80\x10"), 0, "Attach.weight is 4294967297; it has" },
     { "negative_enum", REPLY, "attached_min", ADD("\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\1"), 0,
       "Attached.carrier is 18446744073709551615; it has 32 bits" },
+    /* a list of numbers, one by one and in one piece */
+    { "uids_one_by_one", REQUEST, "deposit_min", ADD("\x28\1\x28\2"), 0, NULL },
+    { "uids_in_one_piece", REQUEST, "deposit_min", ADD("\x2a\x06\1\xff\xff\xff\xff\x0f"), 0, NULL },
+    { "uids_overlong", REQUEST, "deposit_min", ADD("\x2a\x0a\x81\x80\x80\x80\x80\x80\x80\x80\x80\0"), 0, NULL },
+    { "uid_of_33_bits", REQUEST, "deposit_min", ADD("\x28\x80\x80\x80\x80\x10"), 0,
+      "Deposit.allow_uids is 4294967296; it has 32 bits" },
+    { "uids_of_33_bits", REQUEST, "deposit_min", ADD("\x2a\x06\1\x80\x80\x80\x80\x10"), 0,
+      "Deposit.allow_uids is 4294967296; it has 32 bits" },
+    { "uids_overfull", REQUEST, "deposit_min", ADD("\x2a\x0a\x81\x80\x80\x80\x80\x80\x80\x80\x80\2"), 0,
+      "Deposit.allow_uids is no list of numbers" },
+    { "uids_unterminated", REQUEST, "deposit_min", ADD("\x2a\2\1\x80"), 0, "Deposit.allow_uids is no list of numbers" },
+    { "uids_wire_type", REQUEST, "deposit_min", ADD("\x2d\1\0\0\0"), 0, "Deposit.allow_uids has the wrong wire type 5" },
     /* what our structs cannot say */
     { "name_with_nul", REQUEST, "attach_min", ADD("\x1a\3a\0b"), 0, "Attach.name contains a NUL" },
     { "endpoint_with_nul", REQUEST, "attach_min", ADD("\x3a\2v\0"), 0, "Attach.endpoints contains a NUL" },
@@ -596,6 +880,31 @@ static const struct raw_case raw_cases[] = {
     { "next_without_session", REQUEST, NULL, ADD("\x12\0"), 0, "Next.session is missing" },
     { "settle_without_session", REQUEST, NULL, ADD("\x1a\0"), 0, "Settle.session is missing" },
     { "detach_without_session", REQUEST, NULL, ADD("\x22\0"), 0, "Detach.session is missing" },
+    { "share_without_session", REQUEST, NULL, ADD("\x3a\0"), 0, "Share.session is missing" },
+    { "connect_without_session", REQUEST, NULL, ADD("\x42\0"), 0, "Connect.session is missing" },
+    { "deposit_without_session", REQUEST, NULL, ADD("\x4a\0"), 0, "Deposit.session is missing" },
+    { "deposit_state_without_session", REQUEST, NULL, ADD("\x52\0"), 0, "DepositState.session is missing" },
+    { "withdraw_without_session", REQUEST, NULL, ADD("\x5a\0"), 0, "Withdraw.session is missing" },
+    { "read_state_without_session", REQUEST, NULL, ADD("\x62\0"), 0, "ReadState.session is missing" },
+    { "share_endpoint_64", REQUEST, "share_min", ADD("\x12\x40" KEY30 KEY30 "0123"), 0,
+      "Share.endpoint has more than 63 bytes" },
+    { "deposit_name_with_nul", REQUEST, "deposit_min", ADD("\x12\3a\0b"), 0, "Deposit.name contains a NUL" },
+    { "withdraw_name_64", REQUEST, "withdraw_min", ADD("\x12\x40" KEY30 KEY30 "0123"), 0,
+      "Withdraw.name has more than 63 bytes" },
+    { "host_256", REQUEST, "connect_host_max",
+      ADD("\x12\x80\2" KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 KEY30 "0123456789012345"), 0,
+      "Connect.host has more than 255 bytes" },
+    { "host_with_nul", REQUEST, "connect_host_max", ADD("\x12\3a\0b"), 0, "Connect.host contains a NUL" },
+    { "destinations_17", REQUEST, "connect_addresses_max", ADD("\x1a\x06\x0a\4zzzz"), 0,
+      "Connect.addresses has 17 entries; it must have 0..16" },
+    { "uids_9", REQUEST, "deposit_max", ADD("\x28\1"), 0, "Deposit.allow_uids has 9 entries; it must have 0..8" },
+    { "granted_token_empty", REPLY, "granted_min", ADD("\x22\0"), 0, "Granted.token has 0 bytes; it must have 32..32" },
+    { "granted_token_missing", REPLY, NULL, ADD("\x3a\x09\x19\1\0\0\0\0\0\0\0"), 0, "Granted.token has 0 bytes" },
+    { "attempts_17", REPLY, "granted_max", ADD("\x42\x08\x0a\x06\x0a\4zzzz"), 0,
+      "Granted.attempts has 17 entries; it must have 0..16" },
+    { "attempt_without_destination", REPLY, "granted_min", ADD("\x42\0"), 0, "Attempt.destination is missing" },
+    { "attempt_text_96", REPLY, "granted_min", ADD("\x42\x6a\x0a\x06\x0a\4zzzz\x3a\x60" KEY30 KEY30 KEY30 "012345"), 0,
+      "Attempt.text has more than 95 bytes" },
     { "attached_without_session", REPLY, NULL, ADD("\x12\2\x08\1"), 0, "Attached.session is missing" },
     { "handoff_without_info", REPLY, "told_min", ADD("\x1a\0"), 0, "Handoff.info is missing" },
     { "page_without_broker", REPLY, NULL, ADD("\x32\0"), 0, "StatusPage.broker is missing" },
@@ -618,10 +927,11 @@ static const struct raw_case raw_cases[] = {
       "Report.results has 65 entries; it must have 0..64" },
     { "settle_65", REQUEST, "settle_max", ADD("\x12\x0b\x09\1\0\0\0\0\0\0\0\x10\1"), 0, "Settle.results has 65 entries" },
     { "kept_65", REPLY, "settled_max", ADD("\x08\1"), 0, "Settled.kept has 65 entries" },
-    { "endpoints_33", REQUEST, "attach_max", ADD("\x3a\1v"), 0, "Attach.endpoints has 33 entries; it must have 1..32" },
+    { "endpoints_33", REQUEST, "attach_max", ADD("\x3a\1v"), 0, "Attach.endpoints has 33 entries; it must have 0..32" },
     { "handoffs_13", REPLY, "told_max", ADD("\x1a\0"), 0, "Told.handoffs has 13 entries; it must have 0..12" },
     { "page_endpoints_5", REPLY, "page_max", ADD("\x12\0"), 0, "StatusPage.endpoints has 5 entries" },
     { "page_sessions_5", REPLY, "page_max", ADD("\x1a\0"), 0, "StatusPage.sessions has 5 entries" },
+    { "page_deposits_5", REPLY, "page_max", ADD("\x32\0"), 0, "StatusPage.deposits has 5 entries" },
     { "endpoint_without_histogram", REPLY, "page_empty", ADD("\x12\3\x0a\1w"), 0, "EndpointStatus.accept_to_lease is missing" },
     { "buckets_7", REPLY, "page_empty", ADD("\x12\x0f\x0a\1w\xa2\1\x09\x0a\7\0\0\0\0\0\0\0"), 0,
       "Histogram.buckets has 7 entries; it must have 8..8" },
@@ -708,7 +1018,7 @@ struct struct_case {
 
 static const struct struct_case struct_cases[] = {
     { "request_kind_0", "status_min", SET(request.kind, 0), NULL },
-    { "request_kind_7", "status_min", SET(request.kind, 7), NULL },
+    { "request_kind_13", "status_min", SET(request.kind, 13), NULL },
     { "version_0", "attach_min", SET(request.as.attach.version_min, 0), "Attach.version_min is 0" },
     { "version_order", "attach_max", SET(request.as.attach.version_max, 3),
       "Attach.version_max is 3, less than version_min 4294967295" },
@@ -722,7 +1032,6 @@ static const struct struct_case struct_cases[] = {
     { "weight_0", "attach_max", SET(request.as.attach.weight, 0), "Attach.weight is 0; it must be 1..1000" },
     { "weight_1001", "attach_max", SET(request.as.attach.weight, 1001), "Attach.weight is 1001; it must be 1..1000" },
     { "window_1025", "attach_max", SET(request.as.attach.window, 1025), "Attach.window is 1025; it must be 0..1024" },
-    { "endpoints_0", "attach_min", SET(request.as.attach.n_endpoints, 0), "Attach.endpoints has 0 entries" },
     { "endpoints_huge", "attach_min", SET(request.as.attach.n_endpoints, UINT32_MAX), NULL },
     { "endpoint_empty", "attach_max", SET(request.as.attach.endpoints[2][0], 0), "Attach.endpoints[2] is \"\"" },
     { "resume_id_0", "attach_max", SET(request.as.attach.resume.id, 0), "SessionKey.id is 0; it must not be" },
@@ -736,7 +1045,50 @@ static const struct struct_case struct_cases[] = {
     { "drain_both", "drain_max", SET(request.as.drain.by_generation, 1), "Drain.worker is given together" },
     { "drain_generation", "drain_max", SET(request.as.drain.generation, 1), "Drain.generation is given without" },
     { "drain_name", "drain_max", SET(request.as.drain.worker[0], ' '), "Drain.worker is \" axx" },
+    { "share_id_0", "share_min", SET(request.as.share.session.id, 0), "SessionKey.id is 0" },
+    { "share_endpoint_empty", "share_min", SET(request.as.share.endpoint[0], 0),
+      "Share.endpoint is \"\"; it must be 1..63 of" },
+    { "share_endpoint_slash", "share_max", SET(request.as.share.endpoint[2], '/'), "Share.endpoint is \"Aa/x" },
+    { "share_index_16", "share_max", SET(request.as.share.index, 16), "Share.index is 16; it must be 0..15" },
+    { "connect_id_0", "connect_min", SET(request.as.connect.session.id, 0), "SessionKey.id is 0" },
+    { "connect_nowhere", "connect_min", SET(request.as.connect.n_addresses, 0), "Connect must have either host or addresses" },
+    { "connect_both", "connect_host_max", SET(request.as.connect.n_addresses, 1), NULL },
+    { "connect_host_both", "connect_addresses_max", SET(request.as.connect.host[0], 'h'),
+      "Connect must have either host or addresses" },
+    { "connect_host_bytes", "connect_host_max", SET(request.as.connect.host[9], 0xff), "Connect.host is not UTF-8" },
+    { "connect_port_0", "connect_host_max", SET(request.as.connect.port, 0), "Connect.port is 0; it must be 1..65535" },
+    { "connect_port_65536", "connect_host_max", SET(request.as.connect.port, 65536), "Connect.port is 65536; it must be " },
+    { "connect_destination_none", "connect_min", SET(request.as.connect.addresses[0].family, 0), NULL },
+    { "connect_destinations_huge", "connect_addresses_max", SET(request.as.connect.n_addresses, 17), NULL },
+    { "connect_source_scope", "connect_addresses_max", SET(request.as.connect.source.family, SOCKBROKER_IPV4),
+      "Address.scope_id is set for an IPv4" },
+    { "deadline_0", "connect_min", SET(request.as.connect.deadline_ms, 0), "Connect.deadline_ms is 0; it must be 1..600000" },
+    { "deadline_600001", "connect_min", SET(request.as.connect.deadline_ms, 600001),
+      "Connect.deadline_ms is 600001; it must be 1..600000" },
+    { "deposit_id_0", "deposit_min", SET(request.as.deposit.session.id, 0), "SessionKey.id is 0" },
+    { "deposit_name_empty", "deposit_min", SET(request.as.deposit.name[0], 0), "Deposit.name is \"\"; it must be 1..63 of" },
+    { "deposit_name_slash", "deposit_max", SET(request.as.deposit.name[2], '/'), "Deposit.name is \"Aa/x" },
+    { "lifetime_0", "deposit_min", SET(request.as.deposit.lifetime_ms, 0), "Deposit.lifetime_ms is 0; it must be 1..86400000" },
+    { "lifetime_86400001", "deposit_min", SET(request.as.deposit.lifetime_ms, 86400001),
+      "Deposit.lifetime_ms is 86400001; it must be 1..86400000" },
+    { "state_len_65537", "deposit_max", SET(request.as.deposit.state_len, 65537),
+      "Deposit.state_len is 65537; it must be 0..65536" },
+    { "uids_huge", "deposit_max", SET(request.as.deposit.n_allow_uids, UINT32_MAX), NULL },
+    { "deposit_state_id_0", "deposit_state_min", SET(request.as.deposit_state.session.id, 0), "SessionKey.id is 0" },
+    { "deposit_state_grant_0", "deposit_state_min", SET(request.as.deposit_state.grant_id, 0), "DepositState.grant_id is 0" },
+    { "offset_65537", "deposit_state_min", SET(request.as.deposit_state.offset, 65537),
+      "DepositState.offset is 65537; it must be 0..65536" },
+    { "chunk_0", "deposit_state_min", SET(request.as.deposit_state.chunk_len, 0), "DepositState.chunk is empty" },
+    { "chunk_8193", "deposit_state_max", SET(request.as.deposit_state.chunk_len, 8193), "DepositState.chunk has 8193 bytes" },
+    { "withdraw_id_0", "withdraw_min", SET(request.as.withdraw.session.id, 0), "SessionKey.id is 0" },
+    { "withdraw_name_empty", "withdraw_min", SET(request.as.withdraw.name[0], 0), "Withdraw.name is \"\"; it must be 1..63" },
+    { "withdraw_name_dot", "withdraw_min", SET(request.as.withdraw.name[0], '.'), "Withdraw.name is \".\"; it must" },
+    { "read_state_id_0", "read_state_min", SET(request.as.read_state.session.id, 0), "SessionKey.id is 0" },
+    { "read_state_grant_0", "read_state_min", SET(request.as.read_state.grant_id, 0), "ReadState.grant_id is 0" },
+    { "read_state_offset", "read_state_min", SET(request.as.read_state.offset, 65537),
+      "ReadState.offset is 65537; it must be 0..65536" },
     { "reply_kind_0", "told_min", SET(reply.kind, 0), NULL },
+    { "reply_kind_9", "told_min", SET(reply.kind, 9), NULL },
     { "failure_ok", "failure_min", SET(reply.as.failure.status, 0), "Failure.status is 0; it must be 1.." },
     { "failure_unknown", "failure_min", SET(reply.as.failure.status, SOCKBROKER_STATUS_COUNT), "Failure.status is 22" },
     { "failure_text_bare_continuation", "failure_max", SET(reply.as.failure.text[0], 0x80), "Failure.text is not UTF-8" },
@@ -766,6 +1118,33 @@ static const struct struct_case struct_cases[] = {
     { "page_session_endpoint", "page_max", SET(reply.as.status.sessions[0].endpoints[31][9], ':'),
       "SessionStatus.endpoints[31] is" },
     { "page_state", "page_max", SET(reply.as.status.broker.state[0], 0xff), "BrokerStatus.state is not UTF-8" },
+    { "page_protocol", "page_max", SET(reply.as.status.endpoints[3].protocol[0], 0xff),
+      "EndpointStatus.protocol is not UTF-8" },
+    { "page_deposit_name", "page_min", SET(reply.as.status.deposits[0].name[0], 0), "DepositStatus.name is \"\"" },
+    { "page_deposit_owner", "page_min", SET(reply.as.status.deposits[0].owner[0], 0), "DepositStatus.owner is \"\"" },
+    { "page_deposit_kind", "page_max", SET(reply.as.status.deposits[3].kind[0], 0xff), "DepositStatus.kind is not UTF-8" },
+    { "page_deposit_state_len", "page_min", SET(reply.as.status.deposits[0].state_len, 65537),
+      "DepositStatus.state_len is 65537; it must be 0..65536" },
+    { "page_deposit_taken_by", "page_max", SET(reply.as.status.deposits[3].taken_by[9], ' '), "DepositStatus.taken_by is" },
+    { "page_deposits_huge", "page_max", SET(reply.as.status.n_deposits, SB_PAGE_DEPOSITS + 1), NULL },
+    { "granted_unknown", "granted_refused", SET(reply.as.granted.status, SOCKBROKER_STATUS_COUNT),
+      "Granted.status is 22; it must be 0.." },
+    { "granted_text", "granted_failed_max", SET(reply.as.granted.text[7], 0xfe), "Granted.text is not UTF-8" },
+    { "granted_id_0", "granted_min", SET(reply.as.granted.grant_id, 0), "Granted.grant_id is 0 without a failure" },
+    { "granted_failure_with_info", "granted_listening", SET(reply.as.granted.status, SOCKBROKER_REFUSED),
+      "Granted.info is there with a failure" },
+    { "granted_record_lease_0", "granted_max", SET(reply.as.granted.record.info.lease_id, 0), "SocketInfo.lease_id is 0" },
+    { "granted_stream_alone", "granted_listening", SET(reply.as.granted.record.info.listening, 0),
+      "SocketInfo.peer is missing" },
+    { "granted_sockets_17", "granted_max", SET(reply.as.granted.n_sockets, 17), "Granted.n_sockets is 17; it must be 0..16" },
+    { "granted_state_len", "granted_max", SET(reply.as.granted.state_len, 65537),
+      "Granted.state_len is 65537; it must be 0..65536" },
+    { "granted_attempts_huge", "granted_max", SET(reply.as.granted.n_attempts, 17), NULL },
+    { "attempt_destination_none", "granted_max", SET(reply.as.granted.attempts[15].destination.family, 0), NULL },
+    { "attempt_unknown", "granted_outbound", SET(reply.as.granted.attempts[0].status, SOCKBROKER_STATUS_COUNT),
+      "Attempt.status is 22; it must be 0.." },
+    { "attempt_text", "granted_max", SET(reply.as.granted.attempts[15].text[94], 0xc3), "Attempt.text is not UTF-8" },
+    { "state_8193", "state_max", SET(reply.as.state.chunk_len, 8193), "State.chunk has 8193 bytes; it must have 0..8192" },
     { "hello_id_0", "hello_min", SET(hello.session_id, 0), "Hello.session_id is 0" },
     { "welcome_unknown", "welcome_min", SET(welcome.status, SOCKBROKER_STATUS_COUNT), "Welcome.status is 22; it must be 0.." },
     { "welcome_text", "welcome_max", SET(welcome.text[7], 0xfe), "Welcome.text is not UTF-8" },
@@ -779,6 +1158,10 @@ static const struct struct_case struct_cases[] = {
     { "socket_type_3", "info_min", SET(delivery.record.info.type, 3), "SocketInfo.type is 3; it must be 1..2" },
     { "protocol_256", "info_min", SET(delivery.record.info.protocol, 256), "SocketInfo.protocol is 256; it must be 0..255" },
     { "stream_without_peer", "info_min", SET(delivery.record.info.type, 1), "SocketInfo.peer is missing" },
+    { "listening_with_peer", "info_max", SET(delivery.record.info.listening, 1),
+      "SocketInfo.listening is set for a socket that cannot listen" },
+    { "listening_datagram", "info_min", SET(delivery.record.info.listening, 1),
+      "SocketInfo.listening is set for a socket that cannot listen" },
     { "peer_family_5", "info_max", SET(delivery.record.info.peer.family, 5), NULL },
     { "local_none", "info_max", SET(delivery.record.info.local.family, 0), NULL },
     { "ipv4_with_scope", "info_min", SET(delivery.record.info.local.scope_id, 1), "Address.scope_id is set for an IPv4" },

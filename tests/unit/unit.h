@@ -39,6 +39,11 @@ int unit_count_descriptors(void);
 int unit_setup(void **state);
 int unit_teardown(void **state); /* waits for what closes late; -1 with a list of what is new when the number differs */
 
+/* Sockets alone, and waiting until there are n: a library that opens other descriptors of its own at its first use, and keeps
+ * them, is warmed up before the tests. */
+int unit_count_sockets(void);
+bool unit_wait_sockets(int n);
+
 #define UNIT_TEST(f) cmocka_unit_test_setup_teardown(f, unit_setup, unit_teardown)
 
 /* ---- events ---- */

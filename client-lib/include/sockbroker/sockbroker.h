@@ -3,6 +3,7 @@
 #define SOCKBROKER_H
 
 #include "sockbroker/addr.h"
+#include "sockbroker/request.h"
 #include "sockbroker/select.h"
 #include "sockbroker/socket.h"
 #include "sockbroker/status.h"

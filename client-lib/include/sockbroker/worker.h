@@ -33,7 +33,8 @@ struct sockbroker_worker;
 struct sockbroker_worker_options {
     size_t size;           /* sizeof(struct sockbroker_worker_options); set by the INIT macro */
     const char *dir;       /* runtime directory of the broker; NULL: $SOCKBROKER_DIR, then the system's default */
-    const char *endpoints; /* names joined by ","; at least one, at most 32; NULL: $SOCKBROKER_ENDPOINT */
+    const char *endpoints; /* names joined by ",", at most 32; "": none, a worker that only asks for sockets (request.h);
+                              NULL: $SOCKBROKER_ENDPOINT */
     const char *name;      /* unique among living workers, [A-Za-z0-9._-]{1,63}; NULL: $SOCKBROKER_NAME, else
                               "worker-" and the process id */
     uint64_t generation;   /* the release this worker belongs to; a larger number is newer */

@@ -48,11 +48,12 @@ struct sockbroker_socket_info {
     uint64_t accept_time_ns;              /* CLOCK_MONOTONIC of this machine when the broker accepted it */
     enum sockbroker_family socket_family; /* of the socket itself: IPV6 for a dual-stack one, also for an IPv4 peer */
     enum sockbroker_socket_type type;
-    uint32_t protocol;            /* IANA protocol number: 6 TCP, 17 UDP */
-    bool nonblocking;             /* how the socket was handed over */
-    struct sockbroker_addr peer;  /* who is at the other end */
-    struct sockbroker_addr local; /* the address the peer connected to */
-    char endpoint[SOCKBROKER_NAME_MAX + 1];
+    uint32_t protocol;                      /* IANA protocol number: 6 TCP, 17 UDP */
+    bool nonblocking;                       /* how the socket was handed over */
+    bool listening;                         /* a stream that accepts; it has no peer */
+    struct sockbroker_addr peer;            /* who is at the other end; FAMILY_NONE when nobody is */
+    struct sockbroker_addr local;           /* the address the peer connected to; where a listening or UDP socket is bound */
+    char endpoint[SOCKBROKER_NAME_MAX + 1]; /* of a deposit: its name; "" for an outbound connection */
 };
 
 #ifdef __cplusplus

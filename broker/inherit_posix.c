@@ -1,0 +1,115 @@
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <utlist.h>
+
+#include "broker/inherit.h"
+#include "broker/log.h"
+#include "proto/error.h"
+#include "proto/oserr.h"
+#include "proto/socket.h"
+#include "sockbroker/addr.h"
+
+static int option(sockbroker_socket sock, int level, int name, int otherwise)
+{
+    int value = otherwise;
+    socklen_t len = sizeof(value);
+
+    return getsockopt(sock, level, name, &value, &len) ? otherwise : value;
+}
+
+static bool is_bound_to_interface(sockbroker_socket sock)
+{
+    char name[IF_NAMESIZE] = "";
+    socklen_t len = sizeof(name);
+
+    return getsockopt(sock, SOL_SOCKET, SO_BINDTODEVICE, name, &len) == 0 && len > 0 && name[0];
+}
+
+/* NULL, or why it cannot be used. */
+static const char *look_at(sockbroker_socket sock, struct sb_inherited *s)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof(sa);
+    int type = option(sock, SOL_SOCKET, SO_TYPE, 0);
+
+    if (getsockname(sock, (struct sockaddr *)&sa, &len))
+        return "it is no socket";
+    if (sockbroker_addr_from_sockaddr((struct sockaddr *)&sa, len, &s->addr))
+        return "it is neither IPv4 nor IPv6";
+    if (type == SOCK_STREAM && !option(sock, SOL_SOCKET, SO_ACCEPTCONN, 0))
+        return "it does not listen";
+    if ((type != SOCK_STREAM && type != SOCK_DGRAM) || !s->addr.port)
+        return "it is neither a listening TCP nor a bound UDP socket";
+    if (is_bound_to_interface(sock))
+        return "it is bound to an interface";
+    s->protocol = type == SOCK_STREAM ? SB_PROTOCOL_TCP : SB_PROTOCOL_UDP;
+    s->dual = s->addr.family == SOCKBROKER_IPV6 && !option(sock, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    return NULL;
+}
+
+sockbroker_status sb_inherit_add(struct sb_inherited **list, const char *endpoint, uint32_t slot, sockbroker_socket *sock,
+                                 struct sockbroker_error *error_out)
+{
+    struct sb_inherited *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "out of memory for an inherited socket");
+    const char *cause = look_at(*sock, s);
+    if (cause) {
+        free(s);
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "the socket for \"%s\" cannot be used: %s", endpoint, cause);
+    }
+    memcpy(s->endpoint, endpoint, strnlen(endpoint, SOCKBROKER_NAME_MAX));
+    s->slot = slot;
+    sb_socket_set_nonblocking(*sock, true); /* all who hold it share that; a broker never waits on it */
+    s->sock = sb_socket_take(sock);
+    DL_APPEND(*list, s);
+    return SOCKBROKER_OK;
+}
+
+static bool fits(const struct sb_inherited *s, const char *endpoint, enum sb_protocol protocol, uint32_t slot,
+                 const struct sb_listen_request *r)
+{
+    struct sockbroker_addr asked = r->addr;
+
+    if (!asked.port)
+        asked.port = s->addr.port;
+    return (!s->endpoint[0] || !strcmp(s->endpoint, endpoint)) && s->protocol == protocol && s->slot == slot &&
+           s->dual == r->dual && !sockbroker_addr_compare(&asked, &s->addr);
+}
+
+bool sb_inherit_take(struct sb_inherited **list, const char *endpoint, enum sb_protocol protocol, uint32_t slot,
+                     const struct sb_listen_request *request, sockbroker_socket *sock_out, struct sockbroker_addr *addr_out)
+{
+    struct sb_inherited *s;
+
+    DL_FOREACH(*list, s) {
+        if (!fits(s, endpoint, protocol, slot, request))
+            continue;
+        *sock_out = s->sock;
+        *addr_out = s->addr;
+        DL_DELETE(*list, s);
+        free(s);
+        return true;
+    }
+    return false;
+}
+
+void sb_inherit_close(struct sb_inherited **list)
+{
+    char text[SOCKBROKER_ADDR_TEXT_MAX];
+
+    while (*list) {
+        struct sb_inherited *s = *list;
+
+        sb_log(SB_LOG_WARNING, "inherited_unused", "endpoint=%s address=%s protocol=%s effect=\"closed\"", s->endpoint,
+               sockbroker_addr_format(&s->addr, text), sb_protocol_name(s->protocol));
+        DL_DELETE(*list, s);
+        sb_socket_close(&s->sock);
+        free(s);
+    }
+}

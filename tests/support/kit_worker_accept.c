@@ -1,0 +1,138 @@
+/* Accepts by itself, on one thread, and serves what is handed over as well: what waited in a dead worker's queue, for example.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/support/kit_worker.h"
+
+#define REST_MAX 4096 /* of a queue, at the end */
+#define SOCKETS_MAX 64
+#define LOOK_MS 1000 /* a wake-up dies with its worker */
+
+static int sockets[SOCKETS_MAX];
+static unsigned n_sockets;
+
+static void watch(const struct kit_task *t, int sock, uint32_t exclusive)
+{
+    struct epoll_event e = { .events = EPOLLIN | exclusive, .data.fd = sock };
+
+    if (epoll_ctl(t->set, EPOLL_CTL_ADD, sock, &e))
+        abort();
+}
+
+unsigned kit_worker_fetch(struct kit_task *t, const char *endpoint, unsigned index)
+{
+    struct sockbroker_error error;
+    struct sockbroker_conn conn;
+    unsigned n;
+    sockbroker_status st = sockbroker_worker_socket(t->worker, endpoint, index, &conn, &n, &error);
+
+    if (st) {
+        kit_worker_say("not got %s %u: %s: %s", endpoint, index, sockbroker_status_name(st), error.text);
+        return 0;
+    }
+    if (t->mode == KIT_ACCEPT && n_sockets < SOCKETS_MAX) {
+        watch(t, conn.sock, EPOLLEXCLUSIVE);
+        sockets[n_sockets++] = conn.sock;
+    }
+    kit_worker_say("got %s %u of %u as %d", endpoint, index, n, conn.sock);
+    return n;
+}
+
+void kit_worker_prepare_accept(struct kit_task *t)
+{
+    char names[512];
+    char *save = NULL;
+
+    t->set = epoll_create1(EPOLL_CLOEXEC);
+    snprintf(names, sizeof(names), "%s", t->options.endpoints);
+    for (char *name = strtok_r(names, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+        unsigned n = kit_worker_fetch(t, name, 0);
+
+        for (unsigned i = 1; i < n; i++)
+            kit_worker_fetch(t, name, i);
+    }
+    watch(t, sockbroker_worker_fd(t->worker), 0);
+}
+
+/* No lease: the process id and a count make the number unlike any other. */
+static void describe(const struct sockaddr_storage *sa, socklen_t len, struct sockbroker_conn *conn)
+{
+    static uint64_t n;
+
+    memset(&conn->info, 0, sizeof(conn->info));
+    conn->info.lease_id = (uint64_t)getpid() << 32 | ++n;
+    sockbroker_addr_from_sockaddr((const struct sockaddr *)sa, len, &conn->info.peer);
+    sockbroker_addr_normalise(&conn->info.peer);
+}
+
+static void accept_one(const struct kit_task *t, int listener)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof(sa);
+    struct sockbroker_conn conn = { .sock = accept(listener, (struct sockaddr *)&sa, &len) };
+
+    if (conn.sock < 0)
+        return;
+    atomic_fetch_add(&t->journal->begun, 1);
+    describe(&sa, len, &conn);
+    kit_worker_answer(t, &conn, NULL);
+    close(conn.sock);
+    atomic_fetch_add(&t->journal->answered, 1);
+}
+
+static sockbroker_status take_handed_over(const struct kit_task *t)
+{
+    struct sockbroker_conn conn;
+    sockbroker_status st;
+
+    while (!(st = sockbroker_worker_next(t->worker, 0, &conn))) {
+        atomic_fetch_add(&t->journal->begun, 1);
+        kit_worker_answer(t, &conn, NULL);
+        kit_worker_over(t, &conn);
+    }
+    return st;
+}
+
+/* The broker may have closed its own descriptors: what still waits is this worker's to serve. */
+static void accept_the_rest(const struct kit_task *t)
+{
+    struct epoll_event event;
+
+    epoll_ctl(t->set, EPOLL_CTL_DEL, sockbroker_worker_fd(t->worker), NULL);
+    for (unsigned i = 0; i < REST_MAX && epoll_wait(t->set, &event, 1, 0) == 1; i++)
+        accept_one(t, event.data.fd);
+    while (n_sockets)
+        close(sockets[--n_sockets]);
+}
+
+void *kit_worker_accept(void *arg)
+{
+    struct kit_task *t = arg;
+    int handed_over = sockbroker_worker_fd(t->worker);
+    sockbroker_status st = SOCKBROKER_AGAIN;
+
+    while (st == SOCKBROKER_AGAIN) {
+        struct epoll_event event;
+
+        if (epoll_wait(t->set, &event, 1, LOOK_MS) < 1) {
+            for (unsigned i = 0; i < n_sockets; i++)
+                accept_one(t, sockets[i]);
+            continue;
+        }
+        if (event.data.fd == handed_over) {
+            st = take_handed_over(t);
+            continue;
+        }
+        atomic_fetch_add(&t->journal->woken, 1);
+        accept_one(t, event.data.fd);
+    }
+    accept_the_rest(t);
+    kit_worker_say_end(t, st);
+    close(t->set);
+    return NULL;
+}
