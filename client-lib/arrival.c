@@ -115,7 +115,8 @@ static sockbroker_status take_packet(struct sockbroker_worker *w, struct sb_link
         sb_report_result(w, link, d.number, SB_VERDICT_NACK_DESCRIPTORS);
     if (st)
         return st;
-    (void)sb_failpoint("taken");
+    if (is_lease(&d))
+        (void)sb_failpoint("taken");
     if (d.kind == SB_DELIVERY_INFO) {
         sb_report_result(w, link, d.number, SB_VERDICT_ACK);
         give(&d.record.info, sock, conn_out);

@@ -70,25 +70,37 @@ static sockbroker_status send_status(int os_code)
     return os_code == ETOOMANYREFS || os_code == ENOBUFS || os_code == ENOMEM ? SOCKBROKER_BUSY : sb_oserr_status(os_code);
 }
 
-sockbroker_status sb_xfer_send_packet(sockbroker_socket end, const uint8_t *data, size_t len, sockbroker_socket passenger,
-                                      int *os_code_out)
+static sockbroker_status send_packet(sockbroker_socket end, const uint8_t *data, size_t len, sockbroker_socket passenger,
+                                     int *os_code_out)
 {
     union control control;
     struct iovec part = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
     struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
+
+    if (passenger >= 0)
+        put_passenger(&m, &control, passenger);
+    while (sendmsg(end, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        if (errno == EINTR)
+            continue;
+        *os_code_out = errno;
+        return send_status(*os_code_out);
+    }
+    return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_xfer_send_packet(sockbroker_socket end, const uint8_t *data, size_t len, sockbroker_socket passenger,
+                                      int *os_code_out)
+{
     int injected = sb_failpoint(passenger >= 0 ? "send_socket" : "send_packet");
 
     if (passenger >= 0 && sb_failpoint("lose_packet"))
         return SOCKBROKER_OK;
-    if (passenger >= 0 && !sb_failpoint("lose_socket"))
-        put_passenger(&m, &control, passenger);
-    while (injected || sendmsg(end, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-        if (!injected && errno == EINTR)
-            continue;
-        *os_code_out = injected ? injected : errno;
-        return send_status(*os_code_out);
-    }
-    return SOCKBROKER_OK;
+    if (passenger >= 0 && sb_failpoint("lose_socket"))
+        passenger = SOCKBROKER_SOCKET_NONE;
+    if (!injected)
+        return send_packet(end, data, len, passenger, os_code_out);
+    *os_code_out = injected;
+    return send_status(injected);
 }
 
 static sockbroker_socket passenger_of(struct msghdr *m)
@@ -182,7 +194,7 @@ sockbroker_status sb_xfer_send_ring(sockbroker_socket broker_end, sockbroker_soc
     d.kind = SB_DELIVERY_RING;
     d.number = SB_RING_BYTES;
     sockbroker_status st = sb_wire_pack_delivery(&d, buf, sizeof(buf), &len);
-    return st ? st : sb_xfer_send_packet(broker_end, buf, len, memory, &os_code);
+    return st ? st : send_packet(broker_end, buf, len, memory, &os_code); /* a ring is no socket to those that make sockets fail */
 }
 
 sockbroker_status sb_xfer_withdraw(sockbroker_socket worker_end, uint64_t *lease_id_out)
