@@ -321,7 +321,7 @@ static void socket_that_cannot_go_stays_here(void **state)
     fault_need_failpoints();
     (void)state;
     struct kit_broker *b = kit_broker_start(&(struct kit_start){
-        .args = { "--endpoint", "web=[::]:0" }, .env = { "SOCKBROKER_FAILPOINTS=send_socket=ETOOMANYREFS*3@2" } });
+        .args = { "--endpoint", "web=[::]:0" }, .env = { "SOCKBROKER_FAILPOINTS=send_socket=ETOOMANYREFS*3@1" } });
     struct sockbroker_worker *w = kit_asker_open(b, "w");
     struct sockbroker_error error;
     int client = leave_one(w);
