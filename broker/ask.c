@@ -6,8 +6,6 @@
 #include "proto/error.h"
 #include "proto/rundir.h"
 
-#define TIMEOUT_MS 10000
-
 sockbroker_status sb_ask_open(const char *dir, struct sb_client **client_out, struct sockbroker_error *error_out)
 {
     char found[SB_RUNDIR_MAX];
@@ -50,6 +48,32 @@ static bool is_empty(const struct sb_status_page *page)
     return !page->n_endpoints && !page->n_sessions && !page->n_deposits;
 }
 
+static sockbroker_status add_groups(struct sb_status_report *r, const struct sb_groups_page *p, struct sockbroker_error *error)
+{
+    sockbroker_status st = append((void **)&r->groups, &r->n_groups, p->groups, p->n_groups, sizeof(p->groups[0]), error);
+
+    if (!st)
+        st = append((void **)&r->generations, &r->n_generations, p->generations, p->n_generations, sizeof(p->generations[0]),
+                    error);
+    return st ? st : append((void **)&r->slots, &r->n_slots, p->slots, p->n_slots, sizeof(p->slots[0]), error);
+}
+
+static sockbroker_status ask_groups(struct sb_client *client, struct sb_status_report *r, struct sockbroker_error *error)
+{
+    struct sb_request request = { .kind = SB_REQUEST_GROUPS };
+    struct sb_reply reply;
+    struct sb_groups_page *page = &reply.as.groups;
+    sockbroker_status st;
+
+    do {
+        st = sb_client_call(client, &request, SB_REPLY_GROUPS, SB_ASK_TIMEOUT_MS, &reply, error);
+        if (!st)
+            st = add_groups(r, page, error);
+        request.as.groups = (struct sb_groups_request){ page->next_group, page->next_generation, page->next_slot };
+    } while (!st && (page->n_groups || page->n_generations || page->n_slots));
+    return st;
+}
+
 sockbroker_status sb_ask_status(struct sb_client *client, struct sb_status_report *report_out,
                                 struct sockbroker_error *error_out)
 {
@@ -60,13 +84,15 @@ sockbroker_status sb_ask_status(struct sb_client *client, struct sb_status_repor
 
     *report_out = none;
     do {
-        st = sb_client_call(client, &request, SB_REPLY_STATUS, TIMEOUT_MS, &reply, error_out);
+        st = sb_client_call(client, &request, SB_REPLY_STATUS, SB_ASK_TIMEOUT_MS, &reply, error_out);
         if (!st)
             st = add_page(report_out, &reply.as.status, error_out);
         request.as.status.first_endpoint = reply.as.status.next_endpoint;
         request.as.status.first_session = reply.as.status.next_session;
         request.as.status.first_deposit = reply.as.status.next_deposit;
     } while (!st && !is_empty(&reply.as.status));
+    if (!st)
+        st = ask_groups(client, report_out, error_out);
     if (st)
         sb_status_report_deinit(report_out);
     return st;
@@ -77,4 +103,7 @@ void sb_status_report_deinit(struct sb_status_report *report)
     free(report->endpoints);
     free(report->sessions);
     free(report->deposits);
+    free(report->groups);
+    free(report->generations);
+    free(report->slots);
 }

@@ -7,6 +7,8 @@
 /* Connects to the broker of the directory (NULL: the default one). */
 sockbroker_status sb_ask_open(const char *dir, struct sb_client **client_out, struct sockbroker_error *error_out);
 
+#define SB_ASK_TIMEOUT_MS 10000
+
 /* The whole status, put together from its pages. */
 struct sb_status_report {
     struct sb_broker_status broker;
@@ -16,6 +18,12 @@ struct sb_status_report {
     size_t n_sessions;
     struct sb_deposit_status *deposits;
     size_t n_deposits;
+    struct sb_group_status *groups;
+    size_t n_groups;
+    struct sb_generation_status *generations; /* of all groups */
+    size_t n_generations;
+    struct sb_slot_status *slots; /* of all groups */
+    size_t n_slots;
 };
 
 sockbroker_status sb_ask_status(struct sb_client *client, struct sb_status_report *report_out,

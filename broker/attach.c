@@ -10,6 +10,7 @@
 #include "broker/outbound.h"
 #include "broker/process.h"
 #include "broker/session.h"
+#include "broker/supervise.h"
 #include "proto/error.h"
 #include "proto/secret.h"
 
@@ -168,6 +169,7 @@ void sb_attach(struct sb_broker *b, const struct sb_attach *a, struct sb_call *c
             sb_error_set(&error, st, 0, "the broker could not make a session: %s", sockbroker_status_text(st));
     }
     if (!st) {
+        sb_supervise_attached(s);
         welcome(b, s, call);
         return;
     }

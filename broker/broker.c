@@ -15,6 +15,7 @@
 #include "broker/outbound.h"
 #include "broker/reload.h"
 #include "broker/session.h"
+#include "broker/supervise.h"
 #include "broker/ticker.h"
 #include "broker/waiter.h"
 #include "broker/watch.h"
@@ -43,10 +44,16 @@ static void wake_control(void *arg)
     uv_async_send(&b->control_wake);
 }
 
-/* Stopping is over when nothing is on its way, or nobody is left to take it, or the time is up. */
-static bool has_stopped(const struct sb_broker *b)
+/* Nothing is on its way, or nobody is left to take it, or the time is up. */
+static bool is_handed_over(const struct sb_broker *b)
 {
     return !b->leases.n_conns || !b->n_sessions || sb_clock_ms() >= b->stop_at_ms;
+}
+
+/* Workers that the broker started end after that. */
+static bool has_stopped(struct sb_broker *b)
+{
+    return is_handed_over(b) && sb_supervise_stop(b, b->stop_began_ms, sb_clock_ms());
 }
 
 static void on_tick(void *arg)
@@ -82,9 +89,11 @@ void sb_broker_stop(struct sb_broker *b)
     }
     sb_notify_stopping();
     b->state = SB_BROKER_STOPPING;
-    b->stop_at_ms = sb_clock_ms() + b->config.drain_ms;
+    b->stop_began_ms = sb_clock_ms();
+    b->stop_at_ms = b->stop_began_ms + b->config.drain_ms;
     DL_FOREACH(b->endpoints, e)
         sb_endpoint_close_listeners(e);
+    sb_supervise_rest(b);
     sb_dispatch_note(b);
     sb_dispatch_pump(b);
     DL_FOREACH_SAFE(b->sessions, s, tmp)
@@ -114,6 +123,10 @@ void sb_broker_reload(struct sb_broker *b)
 
     if (b->state == SB_BROKER_STOPPING)
         return;
+    if (sb_supervise_is_rolling(b, true)) {
+        sb_log(SB_LOG_NOTICE, "reload_waits", "cause=\"a generation is being replaced\"");
+        return;
+    }
     sb_notify_reloading();
     sockbroker_status st = b->read_config(b->read_config_arg, &fresh, &error);
     if (!st) {
@@ -124,13 +137,14 @@ void sb_broker_reload(struct sb_broker *b)
         sb_config_deinit(&b->config);
         b->config = fresh;
         sb_log_set_level(fresh.log_level);
-        sb_log(SB_LOG_NOTICE, "reloaded", "endpoints=%zu", fresh.n_endpoints);
+        sb_log(SB_LOG_NOTICE, "reloaded", "endpoints=%zu groups=%zu", fresh.n_endpoints, fresh.n_groups);
+        sb_supervise_apply(b, &b->config); /* says ready when the new generations serve */
     } else {
         sb_log(SB_LOG_ERROR, "reload_failed", "cause=\"%s\" effect=\"the old configuration stays\"", error.text);
         sb_config_deinit(&fresh);
+        sb_notify_ready("serving");
     }
     sb_dispatch_pump(b);
-    sb_notify_ready("serving");
 }
 
 /* ---- start ---- */
@@ -196,7 +210,9 @@ static sockbroker_status start(struct sb_broker *b, struct sockbroker_error *err
         st = sb_error_set(error, SOCKBROKER_NO_MEMORY, 0, "out of memory for outbound connections");
     if (!st)
         st = sb_greeter_open(b, &b->greeter, error);
-    return st ? st : open_server(b, error);
+    if (!st)
+        st = open_server(b, error);
+    return st ? st : sb_supervise_open(b, error);
 }
 
 /* ---- end ---- */
@@ -221,6 +237,7 @@ static void finish(struct sb_broker *b)
     struct sb_endpoint *e, *tmp;
 
     sb_waiters_end(b);
+    sb_supervise_close(b);
     end_sessions(b);
     sb_outbounds_close(b);
     sb_deposits_close(b);

@@ -17,6 +17,7 @@
 struct sb_endpoint;
 struct sb_session;
 struct sb_greeter;
+struct sb_supervisor;
 struct sb_mailbox;
 struct sb_ticker;
 struct sb_waiter;
@@ -36,6 +37,7 @@ struct sb_broker {
     struct sb_server *server;
     struct sb_greeter *greeter;
     struct sb_mailbox *mailbox;
+    struct sb_supervisor *supervisor;
     struct sb_lease_table leases;
     struct sb_inherited *inherited;      /* list: sockets that came from somebody else and wait for their endpoint */
     struct sb_endpoint *endpoints;       /* list, in the order of the configuration */
@@ -49,6 +51,7 @@ struct sb_broker {
     uint32_t max_connections;
     uint32_t max_sessions;
     uint64_t started_ms;
+    uint64_t stop_began_ms;
     uint64_t stop_at_ms;
     uint64_t bad_messages;
     uint64_t busy_refusals;
@@ -72,10 +75,12 @@ struct sb_broker {
 /* Runs until told to stop. config moves in. OK; or what kept it from starting, with error. */
 sockbroker_status sb_broker_run(struct sb_broker *b, struct sockbroker_error *error_out);
 
-/* SIGTERM: no new connections, drain, stop. A second call stops at once. */
+/* SIGTERM: no new connections; what is on its way is handed over; workers that the broker started drain and end; stop. A second
+ * call stops at once. */
 void sb_broker_stop(struct sb_broker *b);
 
-/* SIGHUP. On any error the old configuration stays. */
+/* SIGHUP: the configuration is read again, and spawned workers are replaced by a new generation. On any error the old
+ * configuration stays. While a generation is being replaced it waits for the end of that. */
 void sb_broker_reload(struct sb_broker *b);
 
 #endif

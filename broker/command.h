@@ -20,6 +20,15 @@ int sb_command_drain(int argc, char **argv);
 int sb_command_check(int argc, char **argv);
 int sb_command_addresses(int argc, char **argv);
 int sb_command_connect(int argc, char **argv);
+int sb_command_reload(int argc, char **argv);
+int sb_command_scale(int argc, char **argv);
+int sb_command_pause(int argc, char **argv);
+int sb_command_resume(int argc, char **argv);
+
+struct sb_request;
+
+/* Asks the broker of the directory (NULL: the default one) and prints its Outcome. timeout_ms -1: as long as it takes. */
+int sb_command_ask(const char *command, const char *dir, const struct sb_request *request, int timeout_ms);
 
 /* Prints "sockbroker COMMAND: text" to stderr and gives the exit code for the error's status. */
 int sb_command_fail(const char *command, const struct sockbroker_error *error);

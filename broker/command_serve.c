@@ -7,11 +7,12 @@
 
 static const char serve_help[] =
     "usage: sockbroker serve [--config FILE] [--endpoint NAME=ADDRESS[+ADDRESS][,KEY=VALUE...]]... [--dir DIR]\n"
-    "                        [--set KEY=VALUE]...\n\n"
+    "                        [--set KEY=VALUE]... [--spawn N] [-- COMMAND...]\n\n"
     "  --config FILE     read endpoints and settings; SIGHUP reads it again\n"
     "  --endpoint TEXT   an endpoint, for example web=[::]:8080,policy=least-connections,allow=10.0.0.0/8+::1/128\n"
     "  --dir DIR         runtime directory; default $SOCKBROKER_DIR, /run/sockbroker (root), $XDG_RUNTIME_DIR/sockbroker\n"
-    "  --set KEY=VALUE   a setting of the whole broker, for example drain_ms=10000 or log_level=debug\n\n"
+    "  --set KEY=VALUE   a setting of the whole broker, for example drain_ms=10000 or log_level=debug\n"
+    "  --spawn N         start N workers (default 1) with COMMAND, watch them, start them again when they end\n\n"
     "SIGTERM, SIGINT and SIGQUIT: accept nothing new, wait for what is on its way, stop; a second one stops at once.\n";
 
 static const char check_help[] =

@@ -20,6 +20,7 @@ void sb_config_init(struct sb_config *config)
         .messages_per_second = 1000,
         .log_level = SB_LOG_INFO,
     };
+    sb_group_config_init(&config->workers);
 }
 
 void sb_config_deinit(struct sb_config *config)
@@ -31,6 +32,10 @@ void sb_config_deinit(struct sb_config *config)
     free(config->connect_deny.rules);
     free(config->connect_uid.ids);
     free(config->address_policy.policies);
+    for (size_t i = 0; i < config->n_groups; i++)
+        sb_group_config_deinit(&config->groups[i]);
+    free(config->groups);
+    sb_group_config_deinit(&config->workers);
     sb_config_init(config);
 }
 
@@ -53,6 +58,7 @@ void sb_endpoint_config_init(struct sb_endpoint_config *endpoint)
         .ack_timeout_ms = 10000,
         .kill_stuck = true,
     };
+    sb_group_config_init(&endpoint->workers);
 }
 
 void sb_endpoint_config_deinit(struct sb_endpoint_config *endpoint)
@@ -61,6 +67,7 @@ void sb_endpoint_config_deinit(struct sb_endpoint_config *endpoint)
     free(endpoint->allow_gid.ids);
     free(endpoint->allow.prefixes);
     free(endpoint->deny.prefixes);
+    sb_group_config_deinit(&endpoint->workers);
     sb_endpoint_config_init(endpoint);
 }
 
@@ -144,6 +151,7 @@ sockbroker_status sb_endpoint_config_copy(const struct sb_endpoint_config *from,
     copy.allow_gid.ids = copy_items(from->allow_gid.ids, from->allow_gid.n, sizeof(uint32_t), &ok);
     copy.allow.prefixes = copy_items(from->allow.prefixes, from->allow.n, sizeof(struct sockbroker_prefix), &ok);
     copy.deny.prefixes = copy_items(from->deny.prefixes, from->deny.n, sizeof(struct sockbroker_prefix), &ok);
+    ok &= sb_group_config_copy(&from->workers, &copy.workers) == SOCKBROKER_OK;
     if (!ok) {
         sb_endpoint_config_deinit(&copy);
         return SOCKBROKER_NO_MEMORY;

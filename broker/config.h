@@ -82,6 +82,32 @@ struct sb_policy_list {
     size_t n;
 };
 
+/* Texts as they were given. */
+struct sb_text_list {
+    char **texts;
+    size_t n;
+};
+
+#define SB_SLOTS_MAX SB_GROUP_WORKERS_MAX /* of one group and generation */
+#define SB_GROUP_NAME_MAX 40u             /* a worker is called GROUP-GENERATION-SLOT, which must be a name too */
+#define SB_KEY_UNSET UINT32_MAX
+
+/* Workers that the broker starts itself. A number that was not set is that of the top level. */
+struct sb_group_config {
+    char name[SOCKBROKER_NAME_MAX + 1];
+    struct sb_text_list command;   /* the program, looked for in PATH, and its arguments */
+    struct sb_text_list env;       /* NAME=VALUE, on top of the broker's environment */
+    struct sb_text_list endpoints; /* what they serve; none: every endpoint */
+    struct sb_account *user;       /* NULL: the broker's own */
+    uint32_t spawn;                /* 0..1024, default 1: how many */
+    uint32_t ready_ms;             /* 100..3600000, default 30000: from the start until attached and ready */
+    uint32_t drain_ms;         /* 0..3600000, default the broker's: how long those that shall leave may finish what they have */
+    uint32_t term_ms;          /* 0..3600000, default 10000: from TERM to KILL */
+    uint32_t restart_delay_ms; /* 10..60000, default 200: the first; doubled up to 32 times that, each jittered */
+    uint32_t restart_max;      /* 0..100, default 10: so many restarts of one worker ... */
+    uint32_t restart_window_ms; /* 1000..3600000, default 60000: ... within that time; then it is given up */
+};
+
 struct sb_endpoint_config {
     char name[SOCKBROKER_NAME_MAX + 1];
     struct sockbroker_addr addresses[SB_ADDRESSES_PER_ENDPOINT_MAX]; /* as written; "[::]:80" is IPv6 also when dual */
@@ -103,10 +129,13 @@ struct sb_endpoint_config {
     uint32_t ack_timeout_ms;      /* 100..3600000, default 10000: taken and not acked that long, the worker is drained,
                                      and killed after as long again (see kill_stuck) */
     bool kill_stuck;              /* default true */
+    bool drain_older;             /* default false: a worker that the broker did not start itself and that becomes ready
+                                     drains those of a lower generation */
     struct sb_id_list allow_uid;
     struct sb_id_list allow_gid;
-    struct sb_prefix_list allow; /* clients; empty: everybody who is not denied */
-    struct sb_prefix_list deny;  /* clients; looked at first */
+    struct sb_prefix_list allow;    /* clients; empty: everybody who is not denied */
+    struct sb_prefix_list deny;     /* clients; looked at first */
+    struct sb_group_config workers; /* a group of the endpoint's own, called as it is; command, env, user, spawn only */
 };
 
 struct sb_config {
@@ -128,6 +157,9 @@ struct sb_config {
     enum sb_log_level log_level;              /* default info */
     struct sb_endpoint_config *endpoints;
     size_t n_endpoints;
+    struct sb_group_config workers; /* a group for every endpoint, called "workers"; and the numbers of all groups */
+    struct sb_group_config *groups;
+    size_t n_groups;
 };
 
 /* All defaults, no endpoint. */
@@ -147,6 +179,9 @@ sockbroker_status sb_config_add_endpoint(struct sb_config *config, const char *t
 /* "connect_allow=10.0.0.0/8:443+[2001:db8::/32]:443" from the command line: one key of the whole broker; "+" joins the items of
  * a list. OK, INVALID, NO_MEMORY. */
 sockbroker_status sb_config_add_setting(struct sb_config *config, const char *text, struct sockbroker_error *error_out);
+/* After all has been read: makes groups of the commands at the top level and in endpoints, and gives each group the numbers
+ * that it does not set. OK, INVALID (spawn without a command), NO_MEMORY. */
+sockbroker_status sb_config_complete(struct sb_config *config, struct sockbroker_error *error_out);
 
 /* One key. values are the items of a list; a scalar has exactly one. OK, INVALID, NO_MEMORY. The error text begins with the
  * key. */
@@ -158,7 +193,8 @@ sockbroker_status sb_config_set_endpoint(struct sb_endpoint_config *endpoint, co
 /* Rules between keys and endpoints: at least one endpoint, each with an address; names unique; the same address and port
  * not twice (a wildcard takes every address of its family, a dual or split one of both families); an IPv4 address with
  * family=ipv6 and the reverse, a mapped address anywhere, and addresses no listener can have (multicast, link-local
- * without a zone, ...) are refused with what to write instead. */
+ * without a zone, ...) are refused with what to write instead. Groups: a command, endpoints that are there and admit its user,
+ * names unique and short enough. */
 sockbroker_status sb_config_check(const struct sb_config *config, struct sockbroker_error *error_out);
 
 /* address_policy alone: empty, or a table that sockbroker_policy_check() takes. sb_config_check() looks at it too. */
@@ -172,6 +208,15 @@ void sb_endpoint_config_init(struct sb_endpoint_config *endpoint);
 /* A copy that shares nothing. OK, NO_MEMORY. */
 sockbroker_status sb_endpoint_config_copy(const struct sb_endpoint_config *from, struct sb_endpoint_config *to_out);
 void sb_endpoint_config_deinit(struct sb_endpoint_config *endpoint);
+
+/* All unset, no name. */
+void sb_group_config_init(struct sb_group_config *group);
+void sb_group_config_deinit(struct sb_group_config *group);
+
+/* A copy that shares nothing. OK, NO_MEMORY. */
+sockbroker_status sb_group_config_copy(const struct sb_group_config *from, struct sb_group_config *to_out);
+
+const struct sb_group_config *sb_config_find_group(const struct sb_config *config, const char *name);
 
 /* Do both ask for the same listening sockets (addresses, family, backlog aside)? Everything else can change in place. */
 bool sb_endpoint_config_same_sockets(const struct sb_endpoint_config *a, const struct sb_endpoint_config *b);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "broker/config_group.h"
 #include "proto/error.h"
 
 /* ---- one address ---- */
@@ -246,5 +247,5 @@ sockbroker_status sb_config_check(const struct sb_config *config, struct sockbro
         st = check_alone(&config->endpoints[i], error_out);
     for (size_t i = 0; !st && i < config->n_endpoints; i++)
         st = check_with_earlier(config, i, error_out);
-    return st;
+    return st ? st : sb_config_check_groups(config, error_out);
 }

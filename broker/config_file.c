@@ -19,9 +19,10 @@ struct reader {
     char *text;
     sockbroker_status status; /* the first failure; its text is in *error_out */
     struct sockbroker_error *error_out;
-    const cfg_t *block; /* the endpoint that is being read, NULL at the top level */
+    const cfg_t *block; /* the endpoint or group that is being read, NULL at the top level */
     size_t n_blocks;    /* begun */
     struct sb_endpoint_config endpoint;
+    struct sb_group_config group;
     int first_line[SB_KEY_SCOPES][SB_KEYS_MAX]; /* where a key was set, 0 = not yet */
 };
 
@@ -50,8 +51,7 @@ static const struct {
     { "unexpected token", "\"%s\" does not belong here; write one KEY = VALUE, a list as KEY = { A, B }" },
     { "missing equal sign after", "%s must be followed by = and a value" },
     { "missing opening brace", "%s NAME must be followed by {" },
-    { "missing title for section", "%s needs a name: endpoint web { ... }" },
-    { "found duplicate title", "endpoint %s is there twice; give one of them another name" },
+    { "missing title for section", "%s needs a name, such as web, before {" },
     { "no sub-section", "\"%s\" is not a key; write endpoint NAME { ... }" },
 };
 
@@ -76,9 +76,24 @@ static void translate(struct reader *r, const char *format, va_list args)
                  sb_quote(text, strlen(text), quoted, sizeof(quoted)));
 }
 
+/* libconfuse does not say of which kind the block is. */
+static void refuse_twice(struct reader *r, const char *title)
+{
+    bool is_group = sb_config_find_group(r->config, title) != NULL;
+    bool is_endpoint = sb_config_find(r->config, title) != NULL;
+
+    sb_error_set(r->error_out, SOCKBROKER_INVALID, 0, "%s %s is there twice; give one of them another name",
+                 is_group && is_endpoint ? "an endpoint or group"
+                 : is_group              ? "group"
+                                         : "endpoint",
+                 title);
+}
+
 static enum sb_key_scope scope_of(const cfg_t *block)
 {
-    return block->title ? SB_KEY_ENDPOINT : SB_KEY_GLOBAL;
+    if (!block->title)
+        return SB_KEY_GLOBAL;
+    return strcmp(block->name, "group") ? SB_KEY_ENDPOINT : SB_KEY_GROUP;
 }
 
 static void refuse_unknown(struct reader *r, enum sb_key_scope scope, const char *word)
@@ -86,9 +101,9 @@ static void refuse_unknown(struct reader *r, enum sb_key_scope scope, const char
     char quoted[SB_QUOTE_MAX];
     size_t apart = sb_letters_apart(word, "endpoint");
 
-    if (apart == 0)
+    if (apart == 0 || !strcmp(word, "group"))
         sb_error_set(r->error_out, SOCKBROKER_INVALID, 0,
-                     "endpoint blocks do not stand inside each other; close the one before with }");
+                     "%s blocks do not stand inside each other; close the one before with }", word);
     else if (apart <= 2 && scope == SB_KEY_GLOBAL)
         sb_error_set(r->error_out, SOCKBROKER_INVALID, 0, "%s is not a known key; did you mean endpoint?",
                      sb_quote(word, strlen(word), quoted, sizeof(quoted)));
@@ -104,6 +119,8 @@ static void on_error(cfg_t *block, const char *format, va_list args)
         return;
     if (strcmp(format, "no such option '%s'") == 0)
         refuse_unknown(r, scope_of(block), va_arg(args, const char *));
+    else if (strncmp(format, "found duplicate title", 21) == 0)
+        refuse_twice(r, va_arg(args, const char *));
     else
         translate(r, format, args);
     fail(r, block->line, SOCKBROKER_INVALID);
@@ -120,8 +137,11 @@ static sockbroker_status enter(struct reader *r, cfg_t *block)
         return SOCKBROKER_OK;
     r->block = block;
     r->n_blocks++;
-    memset(r->first_line[SB_KEY_ENDPOINT], 0, sizeof(r->first_line[SB_KEY_ENDPOINT]));
-    st = sb_endpoint_config_set_name(&r->endpoint, block->title, strlen(block->title), r->error_out);
+    memset(r->first_line[scope_of(block)], 0, sizeof(r->first_line[scope_of(block)]));
+    if (scope_of(block) == SB_KEY_GROUP)
+        st = sb_group_config_set_name(&r->group, block->title, strlen(block->title), r->error_out);
+    else
+        st = sb_endpoint_config_set_name(&r->endpoint, block->title, strlen(block->title), r->error_out);
     if (st)
         fail(r, sb_config_scan_block_line(r->text, r->n_blocks - 1), st);
     return st;
@@ -141,14 +161,14 @@ static sockbroker_status check_first(struct reader *r, enum sb_key_scope scope, 
 static sockbroker_status put(struct reader *r, const cfg_t *block, const char *name, const char *value, bool first)
 {
     enum sb_key_scope scope = scope_of(block);
-    void *target = scope == SB_KEY_GLOBAL ? (void *)r->config : &r->endpoint;
+    void *const targets[SB_KEY_SCOPES] = { r->config, &r->endpoint, &r->group };
     const struct sb_key *key = sb_key_find(scope, name, r->error_out);
     sockbroker_status st = key ? SOCKBROKER_OK : SOCKBROKER_INVALID;
 
     if (!st && first)
         st = check_first(r, scope, key, block->line);
     if (!st)
-        st = sb_key_put(key, target, value, first, r->error_out);
+        st = sb_key_put(key, targets[scope], value, first, r->error_out);
     return st;
 }
 
@@ -168,13 +188,16 @@ static int on_value(cfg_t *block, cfg_opt_t *opt, const char *value, void *resul
     return 0;
 }
 
-/* Called after the last brace of each endpoint. */
-static int on_endpoint(cfg_t *top, cfg_opt_t *opt)
+/* Called after the last brace of each block. */
+static int on_block(cfg_t *top, cfg_opt_t *opt)
 {
     struct reader *r = reading;
-    sockbroker_status st = enter(r, cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1));
+    cfg_t *block = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+    sockbroker_status st = enter(r, block);
 
-    if (!st)
+    if (!st && scope_of(block) == SB_KEY_GROUP)
+        st = sb_config_take_group(r->config, &r->group, r->error_out);
+    else if (!st)
         st = sb_config_take_endpoint(r->config, &r->endpoint, r->error_out);
     if (st)
         fail(r, top->line, st);
@@ -186,7 +209,7 @@ static int on_endpoint(cfg_t *top, cfg_opt_t *opt)
 
 _Static_assert(CFGT_NONE == 0, "a zeroed option ends a list");
 
-/* Everything is a list of strings to libconfuse. `opts` has SB_KEYS_MAX + 2 places, zeroed. */
+/* Everything is a list of strings to libconfuse. `opts` has SB_KEYS_MAX + 3 places, zeroed. */
 static size_t fill_options(cfg_opt_t *opts, enum sb_key_scope scope)
 {
     size_t n = sb_key_count(scope);
@@ -198,13 +221,16 @@ static size_t fill_options(cfg_opt_t *opts, enum sb_key_scope scope)
 
 static cfg_t *make_parser(void)
 {
-    cfg_opt_t top[SB_KEYS_MAX + 2] = { { 0 } }, endpoint[SB_KEYS_MAX + 2] = { { 0 } };
+    cfg_opt_t top[SB_KEYS_MAX + 3] = { { 0 } }, endpoint[SB_KEYS_MAX + 3] = { { 0 } }, group[SB_KEYS_MAX + 3] = { { 0 } };
     size_t n = fill_options(top, SB_KEY_GLOBAL);
     cfg_t *parser;
 
     fill_options(endpoint, SB_KEY_ENDPOINT);
     top[n] = (cfg_opt_t)CFG_SEC("endpoint", endpoint, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
-    top[n].validcb = on_endpoint;
+    top[n].validcb = on_block;
+    fill_options(group, SB_KEY_GROUP);
+    top[n + 1] = (cfg_opt_t)CFG_SEC("group", group, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+    top[n + 1].validcb = on_block;
     parser = cfg_init(top, CFGF_NONE); /* copies the options */
     if (parser)
         cfg_set_error_function(parser, on_error);
@@ -235,8 +261,10 @@ sockbroker_status sb_config_read_text(struct sb_config *config, const char *path
         return st;
     }
     sb_endpoint_config_init(&r.endpoint);
+    sb_group_config_init(&r.group);
     parse(&r);
     sb_endpoint_config_deinit(&r.endpoint);
+    sb_group_config_deinit(&r.group);
     return r.status;
 }
 

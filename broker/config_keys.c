@@ -25,10 +25,14 @@ struct sb_key {
 static setter put_number, put_word, put_flag, put_dir, put_dir_mode, put_address, put_user, put_group, put_prefix,
     put_destination, put_policy;
 static clearer clear_addresses, clear_list;
+static setter put_text, put_variable, put_name, put_account;
+static clearer clear_texts;
 
 /* One row for each key, for the file and for the command line. */
 #define GLOBAL(field) #field, .offset = offsetof(struct sb_config, field)
 #define ENDPOINT(field) #field, .offset = offsetof(struct sb_endpoint_config, field)
+#define GROUP(field) #field, .offset = offsetof(struct sb_group_config, field)
+#define WORKERS(scope, field) #field, .offset = offsetof(struct scope, workers.field)
 #define NUMBER(low, high) .put = put_number, .min = (low), .max = (high)
 #define WORD(list) .put = put_word, .words = (list)
 
@@ -48,6 +52,15 @@ static const struct sb_key global_keys[] = {
     { GLOBAL(connect_uid), .put = put_user, .clear = clear_list },
     { GLOBAL(address_policy), .put = put_policy, .clear = clear_list },
     { GLOBAL(log_level), WORD(sb_log_level_words) },
+    { WORKERS(sb_config, command), .put = put_text, .clear = clear_texts },
+    { WORKERS(sb_config, env), .put = put_variable, .clear = clear_texts },
+    { WORKERS(sb_config, user), .put = put_account },
+    { WORKERS(sb_config, spawn), NUMBER(0, SB_SLOTS_MAX) },
+    { WORKERS(sb_config, ready_ms), NUMBER(100, 3600000) },
+    { WORKERS(sb_config, term_ms), NUMBER(0, 3600000) },
+    { WORKERS(sb_config, restart_delay_ms), NUMBER(10, 60000) },
+    { WORKERS(sb_config, restart_max), NUMBER(0, 100) },
+    { WORKERS(sb_config, restart_window_ms), NUMBER(1000, 3600000) },
 };
 
 static const struct sb_key endpoint_keys[] = {
@@ -68,10 +81,29 @@ static const struct sb_key endpoint_keys[] = {
     { ENDPOINT(withdraw_after_ms), NUMBER(10, 3600000) },
     { ENDPOINT(ack_timeout_ms), NUMBER(100, 3600000) },
     { ENDPOINT(kill_stuck), .put = put_flag },
+    { ENDPOINT(drain_older), .put = put_flag },
     { ENDPOINT(allow_uid), .put = put_user, .clear = clear_list },
     { ENDPOINT(allow_gid), .put = put_group, .clear = clear_list },
     { ENDPOINT(allow), .put = put_prefix, .clear = clear_list },
     { ENDPOINT(deny), .put = put_prefix, .clear = clear_list },
+    { WORKERS(sb_endpoint_config, command), .put = put_text, .clear = clear_texts },
+    { WORKERS(sb_endpoint_config, env), .put = put_variable, .clear = clear_texts },
+    { WORKERS(sb_endpoint_config, user), .put = put_account },
+    { WORKERS(sb_endpoint_config, spawn), NUMBER(0, SB_SLOTS_MAX) },
+};
+
+static const struct sb_key group_keys[] = {
+    { GROUP(command), .put = put_text, .clear = clear_texts },
+    { GROUP(env), .put = put_variable, .clear = clear_texts },
+    { GROUP(endpoints), .put = put_name, .clear = clear_texts },
+    { GROUP(user), .put = put_account },
+    { GROUP(spawn), NUMBER(0, SB_SLOTS_MAX) },
+    { GROUP(ready_ms), NUMBER(100, 3600000) },
+    { GROUP(drain_ms), NUMBER(0, 3600000) },
+    { GROUP(term_ms), NUMBER(0, 3600000) },
+    { GROUP(restart_delay_ms), NUMBER(10, 60000) },
+    { GROUP(restart_max), NUMBER(0, 100) },
+    { GROUP(restart_window_ms), NUMBER(1000, 3600000) },
 };
 
 static const struct {
@@ -80,6 +112,7 @@ static const struct {
 } tables[SB_KEY_SCOPES] = {
     [SB_KEY_GLOBAL] = { global_keys, sizeof(global_keys) / sizeof(global_keys[0]) },
     [SB_KEY_ENDPOINT] = { endpoint_keys, sizeof(endpoint_keys) / sizeof(endpoint_keys[0]) },
+    [SB_KEY_GROUP] = { group_keys, sizeof(group_keys) / sizeof(group_keys[0]) },
 };
 
 _Static_assert(sizeof(endpoint_keys) / sizeof(endpoint_keys[0]) <= SB_KEYS_MAX &&
@@ -166,27 +199,54 @@ static sockbroker_status put_address(const struct sb_key *key, void *target, con
 }
 
 /* Room for item n of a list. Grows at each power of two. */
-static sockbroker_status grow(const struct sb_key *key, void **items, size_t n, size_t size, struct sockbroker_error *error_out)
+static sockbroker_status grow(const char *key, void **items, size_t n, size_t size, struct sockbroker_error *error_out)
 {
     void *grown;
 
     if (n >= SB_LIST_ITEMS_MAX)
-        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s has more than %u items; use wider ones", key->name,
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s has more than %u items; use wider ones", key,
                             SB_LIST_ITEMS_MAX);
     if ((n & (n - 1)) != 0)
         return SOCKBROKER_OK;
     grown = realloc(*items, (n ? n * 2 : 1) * size);
     if (!grown)
-        return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "%s: no memory for the list", key->name);
+        return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "%s: no memory for the list", key);
     *items = grown;
     return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_text_list_add(const char *key, struct sb_text_list *list, const char *text,
+                                   struct sockbroker_error *error_out)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+    void *items = list->texts;
+    sockbroker_status st = copy ? grow(key, &items, list->n, sizeof(*list->texts), error_out)
+                                : sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "%s: no memory for the list", key);
+
+    list->texts = items;
+    if (st) {
+        free(copy);
+        return st;
+    }
+    memcpy(copy, text, size);
+    list->texts[list->n++] = copy;
+    return SOCKBROKER_OK;
+}
+
+void sb_text_list_clear(struct sb_text_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->texts[i]);
+    free(list->texts);
+    *list = (struct sb_text_list){ 0 };
 }
 
 static sockbroker_status add_id(const struct sb_key *key, struct sb_id_list *list, uint32_t id,
                                 struct sockbroker_error *error_out)
 {
     void *items = list->ids;
-    sockbroker_status st = grow(key, &items, list->n, sizeof(*list->ids), error_out);
+    sockbroker_status st = grow(key->name, &items, list->n, sizeof(*list->ids), error_out);
 
     list->ids = items;
     if (!st)
@@ -220,7 +280,7 @@ static sockbroker_status put_prefix(const struct sb_key *key, void *target, cons
     sockbroker_status st = name_key(key, sockbroker_prefix_parse(value, &prefix, error_out), error_out);
 
     if (!st)
-        st = grow(key, &items, list->n, sizeof(prefix), error_out);
+        st = grow(key->name, &items, list->n, sizeof(prefix), error_out);
     list->prefixes = items;
     if (!st)
         list->prefixes[list->n++] = prefix;
@@ -236,7 +296,7 @@ static sockbroker_status put_destination(const struct sb_key *key, void *target,
     sockbroker_status st = name_key(key, sb_destination_rule_parse(value, &rule, error_out), error_out);
 
     if (!st)
-        st = grow(key, &items, list->n, sizeof(rule), error_out);
+        st = grow(key->name, &items, list->n, sizeof(rule), error_out);
     list->rules = items;
     if (!st)
         list->rules[list->n++] = rule;
@@ -252,12 +312,66 @@ static sockbroker_status put_policy(const struct sb_key *key, void *target, cons
     sockbroker_status st = name_key(key, sockbroker_policy_parse(value, &policy, error_out), error_out);
 
     if (!st)
-        st = grow(key, &items, list->n, sizeof(policy), error_out);
+        st = grow(key->name, &items, list->n, sizeof(policy), error_out);
     list->policies = items;
     if (!st)
         list->policies[list->n++] = policy;
     return st;
 }
+
+/* ---- of groups ---- */
+
+static sockbroker_status put_text(const struct sb_key *key, void *target, const char *value, struct sockbroker_error *error_out)
+{
+    struct sb_text_list *list = field_of(key, target);
+
+    if (!list->n && !value[0])
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s begins with an empty word; begin with the program",
+                            key->name);
+    return sb_text_list_add(key->name, list, value, error_out);
+}
+
+static sockbroker_status put_variable(const struct sb_key *key, void *target, const char *value,
+                                      struct sockbroker_error *error_out)
+{
+    sockbroker_status st = sb_value_variable(key->name, value, error_out);
+
+    return st ? st : sb_text_list_add(key->name, field_of(key, target), value, error_out);
+}
+
+static sockbroker_status put_name(const struct sb_key *key, void *target, const char *value, struct sockbroker_error *error_out)
+{
+    char quoted[SB_QUOTE_MAX];
+
+    if (!sb_name_is_valid(value, strlen(value)))
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s \"%s\" is not the name of an endpoint; use one of this file",
+                            key->name, sb_quote(value, strlen(value), quoted, sizeof(quoted)));
+    return sb_text_list_add(key->name, field_of(key, target), value, error_out);
+}
+
+static sockbroker_status put_account(const struct sb_key *key, void *target, const char *value,
+                                     struct sockbroker_error *error_out)
+{
+    struct sb_account **account = field_of(key, target);
+    struct sb_account *found = calloc(1, sizeof(*found));
+    sockbroker_status st = found ? sb_value_account(key->name, value, found, error_out)
+                                 : sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "%s: no memory", key->name);
+
+    if (st) {
+        free(found);
+        return st;
+    }
+    free(*account);
+    *account = found;
+    return SOCKBROKER_OK;
+}
+
+static void clear_texts(const struct sb_key *key, void *target)
+{
+    sb_text_list_clear(field_of(key, target));
+}
+
+/* ---- lists begin anew ---- */
 
 static void clear_addresses(const struct sb_key *key, void *target)
 {
@@ -352,21 +466,33 @@ static void list_keys(enum sb_key_scope scope, char *out, size_t out_size)
         at += (size_t)snprintf(out + at, out_size - at, "%s%s", i ? ", " : "", tables[scope].keys[i].name);
 }
 
+/* Where a key that does not belong here does; NULL when nowhere. */
+static const char *other_place(enum sb_key_scope scope, const char *name)
+{
+    static const char *const from_global[] = { "%s belongs into an endpoint; move it there",
+                                               "%s belongs into a group; move it there" };
+    static const char *const from_block[] = { "%s is not for one endpoint; move it to the top level",
+                                              "%s is not for one group; move it to the top level" };
+
+    if (scope != SB_KEY_GLOBAL && lookup(SB_KEY_GLOBAL, name))
+        return from_block[scope == SB_KEY_GROUP];
+    if (scope != SB_KEY_ENDPOINT && lookup(SB_KEY_ENDPOINT, name))
+        return from_global[0];
+    return scope != SB_KEY_GROUP && lookup(SB_KEY_GROUP, name) ? from_global[1] : NULL;
+}
+
 const struct sb_key *sb_key_find(enum sb_key_scope scope, const char *name, struct sockbroker_error *error_out)
 {
     const struct sb_key *key = lookup(scope, name);
-    bool global = scope == SB_KEY_GLOBAL;
-    char text[SB_QUOTE_MAX / 2], keys[256];
+    const char *elsewhere = key ? NULL : other_place(scope, name);
+    char text[SB_QUOTE_MAX / 2], keys[320];
 
     if (key)
         return key;
     sb_quote(name, strlen(name), text, sizeof(text));
     list_keys(scope, keys, sizeof(keys));
-    if (lookup(global ? SB_KEY_ENDPOINT : SB_KEY_GLOBAL, name))
-        sb_error_set(error_out, SOCKBROKER_INVALID, 0,
-                     global ? "%s belongs into an endpoint; move it there"
-                            : "%s is not for one endpoint; move it to the top level",
-                     text);
+    if (elsewhere)
+        sb_error_set(error_out, SOCKBROKER_INVALID, 0, elsewhere, text);
     else if (nearest(scope, name))
         sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s is not a known key; did you mean %s?", text, nearest(scope, name));
     else

@@ -9,6 +9,7 @@ struct sb_key; /* one row */
 enum sb_key_scope {
     SB_KEY_GLOBAL,   /* its struct is sb_config */
     SB_KEY_ENDPOINT, /* its struct is sb_endpoint_config */
+    SB_KEY_GROUP,    /* its struct is sb_group_config */
     SB_KEY_SCOPES,
 };
 
@@ -32,6 +33,18 @@ sockbroker_status sb_key_put(const struct sb_key *key, void *target, const char 
  * many; NO_MEMORY. */
 sockbroker_status sb_config_take_endpoint(struct sb_config *config, struct sb_endpoint_config *endpoint,
                                           struct sockbroker_error *error_out);
+
+/* Moves the group to the end of the configuration. OK: *group is empty; INVALID: too many, or there is one of its name;
+ * NO_MEMORY. */
+sockbroker_status sb_config_take_group(struct sb_config *config, struct sb_group_config *group,
+                                       struct sockbroker_error *error_out);
+sockbroker_status sb_group_config_set_name(struct sb_group_config *group, const char *name, size_t len,
+                                           struct sockbroker_error *error_out);
+
+/* A copy of the text at the end of the list. OK, INVALID (too many), NO_MEMORY; the error text begins with the key. */
+sockbroker_status sb_text_list_add(const char *key, struct sb_text_list *list, const char *text,
+                                   struct sockbroker_error *error_out);
+void sb_text_list_clear(struct sb_text_list *list);
 
 /* Gives the name to the endpoint. OK, INVALID. */
 sockbroker_status sb_endpoint_config_set_name(struct sb_endpoint_config *endpoint, const char *name, size_t len,

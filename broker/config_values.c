@@ -165,3 +165,50 @@ sockbroker_status sb_value_id(const char *key, const char *value, const char *wh
     return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s %s is not the number of a %s; use 0 to %u, or a name", key,
                         quoted(value, text), what, ID_MAX);
 }
+
+static bool is_ours(const char *value, size_t name_len)
+{
+    static const char *const names[] = { "SOCKBROKER_DIR", "SOCKBROKER_ENDPOINT", "SOCKBROKER_NAME", "SOCKBROKER_GENERATION" };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strlen(names[i]) == name_len && !memcmp(names[i], value, name_len))
+            return true;
+    }
+    return false;
+}
+
+sockbroker_status sb_value_variable(const char *key, const char *value, struct sockbroker_error *error_out)
+{
+    size_t name_len = strcspn(value, "=");
+    char text[SB_QUOTE_MAX];
+
+    if (!name_len || !value[name_len])
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s \"%s\" is not NAME=VALUE; write it so, in quotes", key,
+                            quoted(value, text));
+    if (is_ours(value, name_len))
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s \"%s\" is set by the broker for each worker; leave it out",
+                            key, quoted(value, text));
+    return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_value_account(const char *key, const char *value, struct sb_account *account_out,
+                                   struct sockbroker_error *error_out)
+{
+    char text[SB_QUOTE_MAX];
+    int os_code = 0;
+    sockbroker_status st = value[0] ? sb_ids_account(value, account_out, &os_code) : SOCKBROKER_NOT_FOUND;
+
+    if (st == SOCKBROKER_NOT_FOUND)
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
+                            "%s \"%s\" has no account on this system; use a name or number that is in its user database", key,
+                            quoted(value, text));
+    if (st == SOCKBROKER_UNSUPPORTED)
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
+                            "%s \"%s\" is in more than %u groups, or its name or home is too long; use another account", key,
+                            quoted(value, text), SB_ACCOUNT_GROUPS_MAX);
+    if (st)
+        return sb_error_set(error_out, st == SOCKBROKER_NO_MEMORY ? st : SOCKBROKER_INVALID, os_code,
+                            "%s \"%s\" cannot be looked up: the user database does not answer (%s); try again", key,
+                            quoted(value, text), strerror(os_code));
+    return SOCKBROKER_OK;
+}

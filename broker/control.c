@@ -7,11 +7,13 @@
 #include "broker/deposit.h"
 #include "broker/dispatch.h"
 #include "broker/mailbox.h"
+#include "broker/operator.h"
 #include "broker/outbound.h"
 #include "broker/process.h"
 #include "broker/session.h"
 #include "broker/share.h"
 #include "broker/status.h"
+#include "broker/supervise.h"
 #include "broker/waiter.h"
 #include "proto/secret.h"
 
@@ -74,6 +76,14 @@ static void status(struct sb_broker *b, const struct sb_status_request *request,
     sb_call_reply(call, &reply);
 }
 
+static void groups(struct sb_broker *b, const struct sb_groups_request *request, struct sb_call *call)
+{
+    struct sb_reply reply = { .kind = SB_REPLY_GROUPS };
+
+    sb_supervise_fill(b, request, &reply.as.groups);
+    sb_call_reply(call, &reply);
+}
+
 static void drain(struct sb_broker *b, const struct sb_drain *drain, struct sb_call *call)
 {
     sb_mailbox_collect(b->mailbox);
@@ -122,6 +132,10 @@ static void serve_session(struct sb_broker *b, const struct sb_request *request,
     case SB_REQUEST_ATTACH:
     case SB_REQUEST_STATUS:
     case SB_REQUEST_DRAIN:
+    case SB_REQUEST_RELOAD:
+    case SB_REQUEST_SCALE:
+    case SB_REQUEST_PAUSE:
+    case SB_REQUEST_GROUPS:
         break;
     }
 }
@@ -151,6 +165,10 @@ static const struct sb_session_key *key_of(const struct sb_request *request)
     case SB_REQUEST_ATTACH:
     case SB_REQUEST_STATUS:
     case SB_REQUEST_DRAIN:
+    case SB_REQUEST_RELOAD:
+    case SB_REQUEST_SCALE:
+    case SB_REQUEST_PAUSE:
+    case SB_REQUEST_GROUPS:
         break;
     }
     return NULL;
@@ -166,8 +184,12 @@ static void serve(struct sb_broker *b, const struct sb_request *request, struct 
         sb_attach(b, &request->as.attach, call);
     else if (request->kind == SB_REQUEST_STATUS)
         status(b, &request->as.status, call);
-    else
+    else if (request->kind == SB_REQUEST_GROUPS)
+        groups(b, &request->as.groups, call);
+    else if (request->kind == SB_REQUEST_DRAIN)
         drain(b, &request->as.drain, call);
+    else
+        sb_operator_serve(b, request, call);
 }
 
 void sb_control_serve(struct sb_broker *b)

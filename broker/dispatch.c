@@ -69,7 +69,7 @@ static void unhold(struct sb_conn *c)
 
 static bool must_refuse(const struct sb_endpoint *e)
 {
-    return e->config.overload == SB_OVERLOAD_REFUSE && e->counters.held >= e->config.hold_max;
+    return sb_endpoint_refuses(e) && e->counters.held >= e->config.hold_max;
 }
 
 void sb_dispatch_new(struct sb_endpoint *e, sockbroker_socket *sock, const struct sockbroker_socket_info *info)
@@ -83,7 +83,7 @@ void sb_dispatch_new(struct sb_endpoint *e, sockbroker_socket *sock, const struc
         return;
     }
     e->n_conns++;
-    if (!e->held && offer(c)) /* those that wait come first */
+    if (!e->held && !sb_endpoint_is_paused(e) && offer(c)) /* those that wait come first */
         return;
     if (must_refuse(e)) {
         e->counters.refused++;
@@ -133,7 +133,7 @@ void sb_dispatch_refuse(struct sb_conn *c)
 
 static void serve_held(struct sb_endpoint *e)
 {
-    while (e->held && sb_selector_has_any(&e->selector)) {
+    while (e->held && !sb_endpoint_is_paused(e) && sb_selector_has_any(&e->selector)) {
         struct sb_conn *c = e->held;
 
         unhold(c);

@@ -541,6 +541,26 @@ struct sb_endpoint *sb_endpoint_find(struct sb_broker *b, const char *name)
     return NULL;
 }
 
+void sb_endpoint_set_paused(struct sb_endpoint *e, bool paused)
+{
+    if (e->paused && !paused)
+        e->resumed_ms = sb_clock_ms();
+    e->paused = paused;
+    sb_dispatch_note(e->broker);
+}
+
+bool sb_endpoint_is_paused(const struct sb_endpoint *e)
+{
+    return e->paused && e->state == SB_ENDPOINT_LISTENING;
+}
+
+bool sb_endpoint_refuses(const struct sb_endpoint *e)
+{
+    if (e->config.overload != SB_OVERLOAD_REFUSE || sb_endpoint_is_paused(e))
+        return false;
+    return !e->resumed_ms || sb_clock_ms() >= e->resumed_ms + e->config.hold_ms;
+}
+
 /* ---- what it admits ---- */
 
 bool sb_endpoint_has_room(const struct sb_endpoint *e)
@@ -549,7 +569,9 @@ bool sb_endpoint_has_room(const struct sb_endpoint *e)
 
     if (e->state != SB_ENDPOINT_LISTENING || b->leases.n_conns + b->n_closing + b->n_deposits >= b->max_connections)
         return false;
-    if (sb_selector_has_any(&e->selector) || e->config.overload == SB_OVERLOAD_REFUSE)
+    if (e->paused)
+        return e->counters.held < e->config.hold_max;
+    if (sb_selector_has_any(&e->selector) || sb_endpoint_refuses(e))
         return true;
     return !e->n_ready && e->counters.held < e->config.hold_max;
 }
@@ -592,6 +614,8 @@ const char *sb_endpoint_state_name(const struct sb_endpoint *e)
 
     if (e->state == SB_ENDPOINT_CLOSING)
         return "closing";
+    if (e->paused)
+        return "paused";
     DL_FOREACH(e->listeners, l) {
         if (l->resume_at_ms)
             return "paused";

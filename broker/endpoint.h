@@ -33,6 +33,8 @@ struct sb_endpoint {
     struct sb_conn *held; /* the oldest first */
     uint32_t n_conns;     /* held and leased */
     uint64_t closing_ms;  /* since when it is CLOSING */
+    bool paused;          /* nothing is handed over, nothing refused */
+    uint64_t resumed_ms;  /* 0: it was never paused */
     struct sb_endpoint_counters counters;
     struct sb_stamp stamps[2]; /* for IPv4 and for IPv6 clients */
     struct sb_endpoint *prev, *next;
@@ -60,6 +62,13 @@ void sb_endpoint_destroy(struct sb_endpoint *e);
 
 /* One that was opened and never listened for anybody. */
 void sb_endpoint_destroy_unused(struct sb_endpoint *e);
+
+/* By command. One that is CLOSING goes on. */
+void sb_endpoint_set_paused(struct sb_endpoint *e, bool paused);
+bool sb_endpoint_is_paused(const struct sb_endpoint *e);
+
+/* Does overload = refuse hold now? Not while it is paused, and for hold_ms after: what came meanwhile is its own doing. */
+bool sb_endpoint_refuses(const struct sb_endpoint *e);
 
 /* The one that listens; one that is CLOSING has given its name up. */
 struct sb_endpoint *sb_endpoint_find(struct sb_broker *b, const char *name);

@@ -2,9 +2,27 @@
 #ifndef SB_BROKER_IDS_H
 #define SB_BROKER_IDS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sockbroker/status.h"
+
+#define SB_ACCOUNT_GROUPS_MAX 64u
+
+/* Who a process is to run as. */
+struct sb_account {
+    uint32_t uid;
+    uint32_t gid;
+    char name[64];
+    char home[256];
+    size_t n_groups;
+    uint32_t groups[SB_ACCOUNT_GROUPS_MAX]; /* all it belongs to, gid among them */
+};
+
+/* The account of a name, or of a number in decimal. OK; NOT_FOUND; UNSUPPORTED (it is in more groups than fit, or its name or
+ * home is too long); SYSTEM, NO_MEMORY. */
+sockbroker_status sb_ids_account(const char *text, struct sb_account *account_out, int *os_code_out);
 
 /* Asks the system's user database. OK; NOT_FOUND; SYSTEM or NO_MEMORY: the database did not answer, its errno goes to
  * *os_code_out. For the loop thread only. */

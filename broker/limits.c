@@ -23,10 +23,20 @@ static uint64_t count_listeners(const struct sb_config *c)
     return n;
 }
 
+/* Each that the broker starts costs two more; two generations may be there at once. */
+static uint64_t count_children(const struct sb_config *c)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < c->n_groups; i++)
+        n += 2 * 2 * c->groups[i].spawn;
+    return n;
+}
+
 sockbroker_status sb_limits_set(struct sb_broker *b, struct sockbroker_error *error_out)
 {
     const struct sb_config *c = &b->config;
-    uint64_t base = RESERVE + count_listeners(c);
+    uint64_t base = RESERVE + count_listeners(c) + count_children(c);
     uint64_t connections = c->max_connections ? c->max_connections : CONNECTIONS_MIN;
     uint64_t need = base + PER_SESSION * SESSIONS_MIN + connections;
     uint64_t limit;

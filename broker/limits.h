@@ -1,7 +1,8 @@
 /* limits.h: how many workers and connections the descriptors of this process allow.
  *
- * Each worker costs four (two ends of its pair, its process handle, its control connection), each listening socket one, each
- * connection one; 288 are kept for everything else, so that control works when connections have taken all the rest.
+ * Each worker costs four (two ends of its pair, its process handle, its control connection), and two more if the broker starts
+ * it, each listening socket one, each connection one; 288 are kept for everything else, so that control works when connections
+ * have taken all the rest.
  */
 #ifndef SB_BROKER_LIMITS_H
 #define SB_BROKER_LIMITS_H

@@ -20,4 +20,7 @@ bool sb_process_exists(uint32_t pid);
  * limit_out: what is in force now. */
 void sb_process_raise_descriptors(uint64_t wanted, uint64_t *limit_out);
 
+/* Gives this process the limit that it began with, for a program to be started. Safe between fork() and exec(). */
+void sb_process_restore_descriptors(void);
+
 #endif

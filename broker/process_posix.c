@@ -20,11 +20,21 @@ bool sb_process_exists(uint32_t pid)
     return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
 }
 
+static struct rlimit first_limit; /* 0: it was never changed */
+
+void sb_process_restore_descriptors(void)
+{
+    if (first_limit.rlim_max)
+        setrlimit(RLIMIT_NOFILE, &first_limit);
+}
+
 void sb_process_raise_descriptors(uint64_t wanted, uint64_t *limit_out)
 {
     struct rlimit limit = { 1024, 1024 };
 
     getrlimit(RLIMIT_NOFILE, &limit);
+    if (!first_limit.rlim_max)
+        first_limit = limit;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_max < wanted) {

@@ -216,6 +216,8 @@ const char *sb_session_state_name(const struct sb_session *s)
     switch (s->state) {
     case SB_SESSION_ATTACHING:
         return "attaching";
+    case SB_SESSION_STANDBY:
+        return "standby";
     case SB_SESSION_READY:
         return "ready";
     case SB_SESSION_STUCK:

@@ -13,6 +13,7 @@
 
 enum sb_session_state {
     SB_SESSION_ATTACHING, /* attached by control, has not taken its end of the pair or not parked yet */
+    SB_SESSION_STANDBY,   /* ready, and gets nothing until the generation before it drains */
     SB_SESSION_READY,
     SB_SESSION_STUCK,  /* left connections unread; they were withdrawn; comes back when it answers the probe */
     SB_SESSION_SILENT, /* has not parked for three heartbeats; comes back when it does */
@@ -75,6 +76,8 @@ struct sb_session {
     bool kill_sent;
     uint64_t probe; /* number of the outstanding probe, 0 = none */
 
+    struct sb_slot *slot; /* of the worker that the broker started, NULL of others */
+
     struct sb_session *prev, *next;
     UT_hash_handle by_id;
     UT_hash_handle by_name;
@@ -113,6 +116,9 @@ void sb_session_park(struct sb_session *s, struct sb_call *call);
 
 /* Answers the parked Next with whatever there is to say; a heartbeat if `always`. */
 void sb_session_tell(struct sb_session *s, bool always);
+
+/* On standby no more. */
+void sb_session_admit(struct sb_session *s);
 
 /* Nothing new from now on. Told once. */
 void sb_session_drain(struct sb_session *s);

@@ -2,7 +2,9 @@
 #include <utlist.h>
 
 #include "broker/log.h"
+#include "broker/older.h"
 #include "broker/session_inside.h"
+#include "broker/supervise.h"
 #include "proto/clock.h"
 #include "proto/failpoint.h"
 
@@ -61,6 +63,15 @@ static void tell_anew(struct sb_session *s)
         c->told = false;
 }
 
+static void become_ready(struct sb_session *s)
+{
+    sb_log(SB_LOG_INFO, "worker_ready", "worker=%s pid=%u generation=%llu", s->name, s->peer.pid,
+           (unsigned long long)s->generation);
+    sb_session_set_state(s, sb_supervise_is_on_standby(s) ? SB_SESSION_STANDBY : SB_SESSION_READY);
+    sb_older_drain(s);
+    sb_supervise_ready(s);
+}
+
 void sb_session_park(struct sb_session *s, struct sb_call *call)
 {
     if (sb_call_caller(call) == s->told_caller)
@@ -70,12 +81,15 @@ void sb_session_park(struct sb_session *s, struct sb_call *call)
     s->parked = call;
     s->told_caller = sb_call_caller(call);
     s->heard_ms = sb_clock_ms();
-    if ((s->state == SB_SESSION_ATTACHING && s->end != SOCKBROKER_SOCKET_NONE) || s->state == SB_SESSION_SILENT) {
-        sb_log(SB_LOG_INFO, "worker_ready", "worker=%s pid=%u generation=%llu", s->name, s->peer.pid,
-               (unsigned long long)s->generation);
-        sb_session_set_state(s, SB_SESSION_READY);
-    }
+    if ((s->state == SB_SESSION_ATTACHING && s->end != SOCKBROKER_SOCKET_NONE) || s->state == SB_SESSION_SILENT)
+        become_ready(s);
     sb_session_tell(s, false);
+}
+
+void sb_session_admit(struct sb_session *s)
+{
+    if (s->state == SB_SESSION_STANDBY)
+        sb_session_set_state(s, SB_SESSION_READY);
 }
 
 void sb_session_drain(struct sb_session *s)

@@ -1,5 +1,6 @@
 #include <jansson.h>
 
+#include "broker/status_groups.h"
 #include "broker/status_print.h"
 #include "sockbroker/addr.h"
 
@@ -111,8 +112,9 @@ bool sb_status_print_json(const struct sb_status_report *r, FILE *to)
         json_array_append_new(sessions, session(&r->sessions[i]));
     for (size_t i = 0; i < r->n_deposits; i++)
         json_array_append_new(deposits, deposit(&r->deposits[i]));
-    json_t *all = json_pack("{s:i, s:o, s:o, s:o, s:o}", "schema", SB_STATUS_SCHEMA, "broker", broker(&r->broker), "endpoints",
-                            endpoints, "sessions", sessions, "deposits", deposits);
+    json_t *all =
+        json_pack("{s:i, s:o, s:o, s:o, s:o, s:o}", "schema", SB_STATUS_SCHEMA, "broker", broker(&r->broker), "endpoints",
+                  endpoints, "sessions", sessions, "deposits", deposits, "groups", sb_status_groups_json(r));
     bool ok = all && json_dumpf(all, to, JSON_INDENT(2)) == 0 && fputc('\n', to) != EOF;
     json_decref(all);
     return ok;

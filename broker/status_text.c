@@ -1,4 +1,6 @@
 #include "broker/status_print.h"
+
+#include "broker/status_groups.h"
 #include "sockbroker/addr.h"
 
 static void print_addresses(const struct sb_endpoint_status *e, FILE *to)
@@ -85,5 +87,6 @@ bool sb_status_print_text(const struct sb_status_report *r, FILE *to)
     for (size_t i = 0; i < r->n_sessions; i++)
         print_session(&r->sessions[i], to);
     print_deposits(r, to);
+    sb_status_groups_text(r, to);
     return !ferror(to);
 }

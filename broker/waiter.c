@@ -7,6 +7,7 @@
 
 #include "broker/control.h"
 #include "broker/session.h"
+#include "broker/supervise.h"
 
 #define WAITERS_MAX 32 /* each holds a call of the control channel */
 
@@ -121,6 +122,7 @@ static size_t drain_matching(struct sb_broker *b, const struct sb_drain *drain, 
         if (w)
             w->session_ids[w->n_sessions++] = s->key.id;
         n++;
+        sb_supervise_drained(s);
         sb_session_drain(s);
     }
     return n;

@@ -15,6 +15,7 @@
 #include "broker/reload.h"
 #include "broker/session.h"
 #include "broker/shard.h"
+#include "broker/supervise.h"
 #include "broker/waiter.h"
 #include "proto/clock.h"
 
@@ -98,8 +99,7 @@ static void watch_endpoint(struct sb_endpoint *e, uint64_t now_ms)
 {
     struct sb_listener *l;
 
-    while (e->config.overload == SB_OVERLOAD_REFUSE && e->held &&
-           now_ms >= e->held->info.accept_time_ns / 1000000u + e->config.hold_ms)
+    while (e->held && sb_endpoint_refuses(e) && now_ms >= e->held->info.accept_time_ns / 1000000u + e->config.hold_ms)
         sb_dispatch_refuse(e->held);
     DL_FOREACH(e->listeners, l)
         sb_listener_tick(l, now_ms);
@@ -119,6 +119,7 @@ void sb_watch_tick(struct sb_broker *b)
     DL_FOREACH(b->endpoints, e)
         watch_endpoint(e, now_ms);
     sb_reload_tick(b, now_ms);
+    sb_supervise_tick(b, now_ms);
     sb_deposits_tick(b, now_ms);
     sb_outbounds_tick(b);
     sb_waiters_tick(b);

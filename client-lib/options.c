@@ -1,5 +1,6 @@
 #include "client-lib/options.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,24 @@ static sockbroker_status read_endpoints(const char *given, struct sb_attach *a, 
     }
 }
 
+static sockbroker_status read_generation(uint64_t given, uint64_t *out, struct sockbroker_error *error)
+{
+    const char *text = getenv("SOCKBROKER_GENERATION");
+    char quoted[SB_QUOTE_MAX];
+    char *end;
+
+    *out = given;
+    if (given || !text || !text[0])
+        return SOCKBROKER_OK;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end || errno)
+        return sb_error_set(error, SOCKBROKER_INVALID, 0, "SOCKBROKER_GENERATION \"%s\" is not a number: use 0 to 2^64-1",
+                            sb_quote(text, strlen(text), quoted, sizeof(quoted)));
+    *out = number;
+    return SOCKBROKER_OK;
+}
+
 static sockbroker_status read_numbers(const struct sockbroker_worker_options *o, struct sb_attach *a,
                                       struct sockbroker_error *error)
 {
@@ -89,10 +108,9 @@ static sockbroker_status read_numbers(const struct sockbroker_worker_options *o,
     if (o->attach_timeout_ms < 0)
         return sb_error_set(error, SOCKBROKER_INVALID, 0, "attach_timeout_ms %d: use 1 or more", o->attach_timeout_ms);
     a->version_min = a->version_max = SB_PROTOCOL_VERSION;
-    a->generation = o->generation;
     a->weight = o->weight ? o->weight : 1;
     a->window = o->window;
-    return SOCKBROKER_OK;
+    return read_generation(o->generation, &a->generation, error);
 }
 
 sockbroker_status sb_options_read(const struct sockbroker_worker_options *options, struct sb_attach *attach_out,

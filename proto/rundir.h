@@ -8,6 +8,7 @@
 #ifndef SB_PROTO_RUNDIR_H
 #define SB_PROTO_RUNDIR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,10 +33,11 @@ struct sb_rundir {
     uint32_t mode;
     sockbroker_socket lock;
     uint64_t generation; /* in the names of its sockets */
+    bool was_left;       /* the broker before did not end in good order: workers of its may come back */
 };
 #define SB_RUNDIR_NONE                                                                                                         \
     {                                                                                                                          \
-        "", 0, SOCKBROKER_SOCKET_NONE, 0                                                                                       \
+        "", 0, SOCKBROKER_SOCKET_NONE, 0, false                                                                                \
     }
 
 /* Makes the directory when it is missing (mode as given), checks it and every directory above it, and locks it.

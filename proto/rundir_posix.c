@@ -145,6 +145,14 @@ static sockbroker_status check_public(const char *dir, const char *file, struct 
     return unsafe(error, path, "is not a socket", "it was left as it is; move it away or name another --dir");
 }
 
+static bool is_there(const char *dir, const char *file)
+{
+    char path[SB_PATH_MAX];
+    struct stat st;
+
+    return lstat(sb_rundir_path(dir, file, path), &st) == 0;
+}
+
 /* ---- the claim ---- */
 
 static sockbroker_status lock_dir(struct sb_rundir *r, struct sockbroker_error *error)
@@ -221,6 +229,7 @@ sockbroker_status sb_rundir_open(const char *dir, uint32_t mode, struct sb_rundi
         return st;
     }
     count_generation(&r);
+    r.was_left = is_there(r.dir, SB_RUNDIR_CONTROL);
     *rundir_out = r;
     return SOCKBROKER_OK;
 }

@@ -43,6 +43,12 @@
 #define SB_CONNECT_MS_MAX 600000u
 #define SB_ATTEMPT_TEXT_MAX 95u
 #define SB_PAGE_DEPOSITS 4u
+#define SB_GROUP_WORKERS_MAX 1024u
+#define SB_COMMAND_TEXT_MAX 255u
+#define SB_OUTCOME_TEXT_MAX 1023u
+#define SB_PAGE_GROUPS 4u
+#define SB_PAGE_GENERATIONS 8u
+#define SB_PAGE_SLOTS 16u
 #define SB_WORD_MAX 23u /* states, modes, policies in status messages */
 
 enum sb_verdict {
@@ -155,6 +161,27 @@ struct sb_drain {
     bool wait;
 };
 
+struct sb_reload {
+    char group[SOCKBROKER_NAME_MAX + 1]; /* "": every group */
+};
+
+struct sb_scale {
+    char group[SOCKBROKER_NAME_MAX + 1];
+    uint32_t wanted;
+};
+
+struct sb_pause {
+    char endpoint[SOCKBROKER_NAME_MAX + 1];
+    bool paused;
+};
+
+struct sb_groups_request {
+    uint32_t first_group;
+    uint32_t first_generation;
+    uint32_t first_slot;
+};
+
+/* The numbers of the fields in Request. */
 enum sb_request_kind {
     SB_REQUEST_ATTACH = 1,
     SB_REQUEST_NEXT,
@@ -168,6 +195,10 @@ enum sb_request_kind {
     SB_REQUEST_DEPOSIT_STATE,
     SB_REQUEST_WITHDRAW,
     SB_REQUEST_READ_STATE,
+    SB_REQUEST_RELOAD = 20,
+    SB_REQUEST_SCALE,
+    SB_REQUEST_PAUSE,
+    SB_REQUEST_GROUPS,
 };
 
 struct sb_request {
@@ -185,6 +216,10 @@ struct sb_request {
         struct sb_deposit_state deposit_state;
         struct sb_withdraw withdraw;
         struct sb_read_state read_state;
+        struct sb_reload reload;
+        struct sb_scale scale;
+        struct sb_pause pause;
+        struct sb_groups_request groups;
     } as;
 };
 
@@ -345,6 +380,51 @@ struct sb_status_page {
     uint32_t next_deposit;
 };
 
+struct sb_group_status {
+    char name[SOCKBROKER_NAME_MAX + 1];
+    char command[SB_COMMAND_TEXT_MAX + 1];
+    uint32_t wanted;
+    uint64_t generation;
+    char failure[SB_FAILURE_TEXT_MAX + 1];
+};
+
+struct sb_generation_status {
+    char group[SOCKBROKER_NAME_MAX + 1];
+    uint64_t generation;
+    char state[SB_WORD_MAX + 1];
+    uint32_t workers;
+    uint32_t ready;
+    uint64_t open;
+    uint64_t since_ms;
+};
+
+struct sb_slot_status {
+    char group[SOCKBROKER_NAME_MAX + 1];
+    uint64_t generation;
+    char worker[SOCKBROKER_NAME_MAX + 1];
+    uint32_t pid;
+    char state[SB_WORD_MAX + 1];
+    uint32_t restarts;
+    uint64_t since_ms;
+};
+
+struct sb_groups_page {
+    uint32_t n_groups;
+    struct sb_group_status groups[SB_PAGE_GROUPS];
+    uint32_t n_generations;
+    struct sb_generation_status generations[SB_PAGE_GENERATIONS];
+    uint32_t n_slots;
+    struct sb_slot_status slots[SB_PAGE_SLOTS];
+    uint32_t next_group;
+    uint32_t next_generation;
+    uint32_t next_slot;
+};
+
+struct sb_outcome {
+    char text[SB_OUTCOME_TEXT_MAX + 1];
+};
+
+/* The numbers of the fields in Reply. */
 enum sb_reply_kind {
     SB_REPLY_FAILURE = 1,
     SB_REPLY_ATTACHED,
@@ -354,6 +434,8 @@ enum sb_reply_kind {
     SB_REPLY_STATUS,
     SB_REPLY_GRANTED,
     SB_REPLY_STATE,
+    SB_REPLY_OUTCOME = 20,
+    SB_REPLY_GROUPS,
 };
 
 struct sb_reply {
@@ -367,6 +449,8 @@ struct sb_reply {
         struct sb_status_page status;
         struct sb_granted granted;
         struct sb_state state;
+        struct sb_outcome outcome;
+        struct sb_groups_page groups;
     } as;
 };
 

@@ -84,7 +84,7 @@ static bool build_oneof(const struct sb_wire_message *table, uint64_t kind, Prot
 {
     if (!table->is_oneof)
         return true;
-    if (kind < 1 || kind > table->n_fields)
+    if (sb_wire_row(table, kind) == table->n_fields)
         return false;
     sb_wire_store(sb_wire_poke(message, table->descriptor->fields[0].quantifier_offset), sizeof(uint32_t), kind);
     return true;

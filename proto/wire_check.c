@@ -135,7 +135,7 @@ sockbroker_status sb_wire_check(const struct sb_wire_message *table, const Proto
     struct sb_wire_span span = sb_wire_span(table, number);
     sockbroker_status status = SOCKBROKER_OK;
 
-    if (table->is_oneof && (number < 1 || number > table->n_fields))
+    if (table->is_oneof && sb_wire_row(table, number) == table->n_fields)
         return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "%s.body is missing", table->descriptor->short_name);
     for (size_t i = span.first; !status && i < span.end; i++) {
         struct check c = { { table->descriptor, &table->descriptor->fields[i], 0 }, &table->fields[i], error };

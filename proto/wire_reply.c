@@ -98,6 +98,14 @@ static const struct sb_wire_field state_fields[] = {
 
 static const struct sb_wire_message state_message = { SB_WIRE_MESSAGE(sb__state__descriptor, state_fields) };
 
+/* ---- Outcome ---- */
+
+static const struct sb_wire_field outcome_fields[] = {
+    SB_WIRE_TEXT(struct sb_outcome, text),
+};
+
+static const struct sb_wire_message outcome_message = { SB_WIRE_MESSAGE(sb__outcome__descriptor, outcome_fields) };
+
 static const struct sb_wire_field reply_fields[] = {
     SB_WIRE_CHILD(struct sb_reply, as.failure, &failure_message),
     SB_WIRE_CHILD(struct sb_reply, as.attached, &attached_message),
@@ -107,6 +115,8 @@ static const struct sb_wire_field reply_fields[] = {
     SB_WIRE_CHILD(struct sb_reply, as.status, &sb_wire_status_page),
     SB_WIRE_CHILD(struct sb_reply, as.granted, &granted_message),
     SB_WIRE_CHILD(struct sb_reply, as.state, &state_message),
+    SB_WIRE_CHILD(struct sb_reply, as.outcome, &outcome_message),
+    SB_WIRE_CHILD(struct sb_reply, as.groups, &sb_wire_groups_page),
 };
 
 const struct sb_wire_message sb_wire_reply = {

@@ -180,6 +180,36 @@ static const struct sb_wire_field read_state_fields[] = {
 
 static const struct sb_wire_message read_state_message = { SB_WIRE_MESSAGE(sb__read_state__descriptor, read_state_fields) };
 
+/* ---- Reload, Scale, Pause, Groups ---- */
+
+static const struct sb_wire_field reload_fields[] = {
+    SB_WIRE_NAME(struct sb_reload, group, 0),
+};
+
+static const struct sb_wire_message reload_message = { SB_WIRE_MESSAGE(sb__reload__descriptor, reload_fields) };
+
+static const struct sb_wire_field scale_fields[] = {
+    SB_WIRE_NAME(struct sb_scale, group, 1),
+    SB_WIRE_NUMBER(struct sb_scale, wanted, 0, SB_GROUP_WORKERS_MAX),
+};
+
+static const struct sb_wire_message scale_message = { SB_WIRE_MESSAGE(sb__scale__descriptor, scale_fields) };
+
+static const struct sb_wire_field pause_fields[] = {
+    SB_WIRE_NAME(struct sb_pause, endpoint, 1),
+    SB_WIRE_ANY(struct sb_pause, paused),
+};
+
+static const struct sb_wire_message pause_message = { SB_WIRE_MESSAGE(sb__pause__descriptor, pause_fields) };
+
+static const struct sb_wire_field groups_fields[] = {
+    SB_WIRE_ANY(struct sb_groups_request, first_group),
+    SB_WIRE_ANY(struct sb_groups_request, first_generation),
+    SB_WIRE_ANY(struct sb_groups_request, first_slot),
+};
+
+static const struct sb_wire_message groups_message = { SB_WIRE_MESSAGE(sb__groups__descriptor, groups_fields) };
+
 /* ---- Request ---- */
 
 static const struct sb_wire_field request_fields[] = {
@@ -195,6 +225,10 @@ static const struct sb_wire_field request_fields[] = {
     SB_WIRE_CHILD(struct sb_request, as.deposit_state, &deposit_state_message),
     SB_WIRE_CHILD(struct sb_request, as.withdraw, &withdraw_message),
     SB_WIRE_CHILD(struct sb_request, as.read_state, &read_state_message),
+    SB_WIRE_CHILD(struct sb_request, as.reload, &reload_message),
+    SB_WIRE_CHILD(struct sb_request, as.scale, &scale_message),
+    SB_WIRE_CHILD(struct sb_request, as.pause, &pause_message),
+    SB_WIRE_CHILD(struct sb_request, as.groups, &groups_message),
 };
 
 const struct sb_wire_message sb_wire_request = {

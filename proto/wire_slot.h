@@ -101,7 +101,19 @@ static inline struct sb_wire_values sb_wire_values(const ProtobufCMessage *messa
     return values;
 }
 
-/* The rows to walk: all, or the one that is set. `number` is the field's number, from 1. */
+/* The row of a field's number, which need not follow the one before; n_fields when there is none. */
+static inline size_t sb_wire_row(const struct sb_wire_message *table, uint64_t number)
+{
+    size_t i = 0;
+
+    if (number >= 1 && number <= table->n_fields && table->descriptor->fields[number - 1].id == number)
+        return (size_t)number - 1;
+    while (i < table->n_fields && table->descriptor->fields[i].id != number)
+        i++;
+    return i;
+}
+
+/* The rows to walk: all, or the one that is set. */
 struct sb_wire_span {
     size_t first;
     size_t end;
@@ -112,8 +124,8 @@ static inline struct sb_wire_span sb_wire_span(const struct sb_wire_message *tab
     struct sb_wire_span span = { 0, table->n_fields };
 
     if (table->is_oneof) {
-        span.first = (size_t)number - 1;
-        span.end = (size_t)number;
+        span.first = sb_wire_row(table, number);
+        span.end = span.first + 1;
     }
     return span;
 }

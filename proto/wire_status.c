@@ -107,3 +107,44 @@ static const struct sb_wire_field page_fields[] = {
 };
 
 const struct sb_wire_message sb_wire_status_page = { SB_WIRE_MESSAGE(sb__status_page__descriptor, page_fields) };
+
+/* ---- groups ---- */
+
+static const struct sb_wire_field group_fields[] = {
+    SB_WIRE_NAME(struct sb_group_status, name, 1), SB_WIRE_TEXT(struct sb_group_status, command),
+    SB_WIRE_ANY(struct sb_group_status, wanted),   SB_WIRE_ANY(struct sb_group_status, generation),
+    SB_WIRE_TEXT(struct sb_group_status, failure),
+};
+
+static const struct sb_wire_message group_message = { SB_WIRE_MESSAGE(sb__group_status__descriptor, group_fields) };
+
+static const struct sb_wire_field generation_fields[] = {
+    SB_WIRE_NAME(struct sb_generation_status, group, 1), SB_WIRE_ID(struct sb_generation_status, generation),
+    SB_WIRE_TEXT(struct sb_generation_status, state),    SB_WIRE_ANY(struct sb_generation_status, workers),
+    SB_WIRE_ANY(struct sb_generation_status, ready),     SB_WIRE_ANY(struct sb_generation_status, open),
+    SB_WIRE_ANY(struct sb_generation_status, since_ms),
+};
+
+static const struct sb_wire_message generation_message = {
+    SB_WIRE_MESSAGE(sb__generation_status__descriptor, generation_fields),
+};
+
+static const struct sb_wire_field slot_fields[] = {
+    SB_WIRE_NAME(struct sb_slot_status, group, 1),  SB_WIRE_ID(struct sb_slot_status, generation),
+    SB_WIRE_NAME(struct sb_slot_status, worker, 1), SB_WIRE_ANY(struct sb_slot_status, pid),
+    SB_WIRE_TEXT(struct sb_slot_status, state),     SB_WIRE_ANY(struct sb_slot_status, restarts),
+    SB_WIRE_ANY(struct sb_slot_status, since_ms),
+};
+
+static const struct sb_wire_message slot_message = { SB_WIRE_MESSAGE(sb__slot_status__descriptor, slot_fields) };
+
+static const struct sb_wire_field groups_page_fields[] = {
+    SB_WIRE_CHILDREN(struct sb_groups_page, groups, n_groups, 0, &group_message),
+    SB_WIRE_CHILDREN(struct sb_groups_page, generations, n_generations, 0, &generation_message),
+    SB_WIRE_CHILDREN(struct sb_groups_page, slots, n_slots, 0, &slot_message),
+    SB_WIRE_ANY(struct sb_groups_page, next_group),
+    SB_WIRE_ANY(struct sb_groups_page, next_generation),
+    SB_WIRE_ANY(struct sb_groups_page, next_slot),
+};
+
+const struct sb_wire_message sb_wire_groups_page = { SB_WIRE_MESSAGE(sb__groups_page__descriptor, groups_page_fields) };

@@ -112,6 +112,7 @@ extern const struct sb_wire_message sb_wire_socket_info; /* of a struct sb_recor
 extern const struct sb_wire_message sb_wire_session_key;
 extern const struct sb_wire_message sb_wire_result;
 extern const struct sb_wire_message sb_wire_status_page;
+extern const struct sb_wire_message sb_wire_groups_page;
 
 /* Our struct as a protobuf-c message in the arena, pointing into our struct. NULL when a count or kind is beyond its
  * limit, or the arena is full. */

@@ -138,7 +138,7 @@ struct kit_broker {
     unsigned idle_fds; /* descriptors before the first worker */
 };
 
-/* `sockbroker serve ARGS... --dir DIR`, and waits for event=ready. */
+/* `sockbroker serve --dir DIR ARGS...`, and waits for event=ready. */
 struct kit_broker *kit_broker_start(const struct kit_start *how);
 
 /* The same without waiting, for a broker that is expected to fail. */
@@ -214,6 +214,7 @@ struct sb_session_status kit_worker_status(struct kit_broker *b, const char *wor
  *          --endpoint NAME[,NAME] (default web)  --threads N  --generation G  --weight N  --window N
  *          --no-finish (does not report the end of connections)  --wait (open() does not need a broker)
  *          --journal FILE (see kit_journal_*)  --pause-ms N (keeps each connection so long before it answers)
+ *          --spawned (the broker has started it: nobody tells it anything, its environment says what it serves)
  * Told on standard input: "release", "take N", "fetch ENDPOINT INDEX" (asks for a socket; mode accept serves it), "stop".
  * Says on standard output: "ready", "took LEASE" (hold and none), "draining", "refused TEXT", "ended", "state NAME" on each
  * change of state, and of sockets "got ENDPOINT INDEX of N as DESCRIPTOR" or "not got ENDPOINT INDEX: STATUS: TEXT". Exit code

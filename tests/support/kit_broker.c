@@ -33,10 +33,10 @@ static void launch(struct kit_broker *b, const struct kit_start *how)
 
     memset(with.args, 0, sizeof(with.args));
     with.args[n++] = "serve";
-    for (size_t i = 0; i < KIT_ARGS_MAX - 4 && how->args[i]; i++)
-        with.args[n++] = how->args[i];
     with.args[n++] = "--dir";
     with.args[n++] = b->dir;
+    for (size_t i = 0; i < KIT_ARGS_MAX - 4 && how->args[i]; i++) /* they may end with a command */
+        with.args[n++] = how->args[i];
     b->process = kit_process_start("broker", SB_BROKER_EXE, &with);
 }
 

@@ -102,7 +102,7 @@ static bool read_orders(struct kit_task *t)
 /* Until told to stop, or the crew has nothing to do any more. */
 static void command(struct kit_task *t, struct crew *crew, int signals)
 {
-    struct pollfd fds[] = { { 0, POLLIN, 0 }, { signals, POLLIN, 0 } };
+    struct pollfd fds[] = { { t->is_spawned ? -1 : 0, POLLIN, 0 }, { signals, POLLIN, 0 } };
     enum sockbroker_worker_state state = SOCKBROKER_WORKER_READY;
 
     for (;;) {
@@ -136,6 +136,8 @@ int main(int argc, char **argv)
 
     if (!kit_worker_read_args(&task, argc, argv))
         return 2;
+    if (task.is_spawned)
+        signal(SIGPIPE, SIG_IGN); /* it outlives the broker whose output it has */
     task.told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     sockbroker_status st = sockbroker_worker_open(&task.options, &task.worker, &error);
     if (st) {
@@ -148,6 +150,8 @@ int main(int argc, char **argv)
     start_crew(&crew, &task);
     command(&task, &crew, signals);
     sockbroker_worker_stop(task.worker);
+    atomic_store(&task.release, true); /* one that holds and drains does not hear of the stop */
+    eventfd_write(task.told, 1);
     for (unsigned i = 0; i < crew.n; i++)
         pthread_join(crew.threads[i], NULL);
     sockbroker_worker_close(task.worker);

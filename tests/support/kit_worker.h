@@ -17,6 +17,7 @@ struct kit_task {
     enum kit_mode mode;
     unsigned n_threads;
     bool reports_finish;
+    bool is_spawned; /* by the broker: standard input is no order */
     unsigned pause_ms;
     struct kit_journal_page *journal; /* never NULL */
     struct sockbroker_worker *worker;

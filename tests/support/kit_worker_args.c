@@ -9,19 +9,13 @@
 #include "tests/support/kit_worker.h"
 
 static const struct option long_options[] = {
-    { "endpoint", required_argument, NULL, 'e' },
-    { "name", required_argument, NULL, 'n' },
-    { "dir", required_argument, NULL, 'd' },
-    { "mode", required_argument, NULL, 'm' },
-    { "threads", required_argument, NULL, 't' },
-    { "generation", required_argument, NULL, 'g' },
-    { "weight", required_argument, NULL, 'w' },
-    { "window", required_argument, NULL, 'W' },
-    { "no-finish", no_argument, NULL, 'f' },
-    { "wait", no_argument, NULL, 'a' },
-    { "journal", required_argument, NULL, 'j' },
-    { "pause-ms", required_argument, NULL, 'p' },
-    { NULL, 0, NULL, 0 },
+    { "endpoint", required_argument, NULL, 'e' }, { "name", required_argument, NULL, 'n' },
+    { "dir", required_argument, NULL, 'd' },      { "mode", required_argument, NULL, 'm' },
+    { "threads", required_argument, NULL, 't' },  { "generation", required_argument, NULL, 'g' },
+    { "weight", required_argument, NULL, 'w' },   { "window", required_argument, NULL, 'W' },
+    { "no-finish", no_argument, NULL, 'f' },      { "wait", no_argument, NULL, 'a' },
+    { "journal", required_argument, NULL, 'j' },  { "pause-ms", required_argument, NULL, 'p' },
+    { "spawned", no_argument, NULL, 's' },        { NULL, 0, NULL, 0 },
 };
 
 static bool read_mode(const char *text, enum kit_mode *mode_out)
@@ -86,6 +80,11 @@ static bool take(struct kit_task *t, int option)
         return map_journal(optarg, &t->journal);
     case 'p':
         t->pause_ms = (unsigned)atoi(optarg);
+        return true;
+    case 's':
+        t->is_spawned = true;
+        t->options.endpoints = NULL;
+        t->options.name = getenv("SOCKBROKER_NAME");
         return true;
     default: /* getopt_long has said what is wrong */
         return false;

@@ -18,6 +18,7 @@ struct house {
     struct sb_server *server;
     struct sb_client *client;
     uint32_t n_endpoints, n_sessions, n_deposits;
+    uint32_t n_groups, n_generations, n_slots;
     uint32_t fails_at; /* the deposit whose page is refused; 0: none */
     int bell;
     pthread_t thread;
@@ -64,11 +65,38 @@ static void fill(const struct house *h, const struct sb_status_request *from, st
     }
 }
 
+static void fill_groups(const struct house *h, const struct sb_groups_request *from, struct sb_groups_page *page)
+{
+    page->n_groups = on_page(h->n_groups, from->first_group, SB_PAGE_GROUPS);
+    page->n_generations = on_page(h->n_generations, from->first_generation, SB_PAGE_GENERATIONS);
+    page->n_slots = on_page(h->n_slots, from->first_slot, SB_PAGE_SLOTS);
+    page->next_group = from->first_group + page->n_groups;
+    page->next_generation = from->first_generation + page->n_generations;
+    page->next_slot = from->first_slot + page->n_slots;
+    for (uint32_t i = 0; i < page->n_groups; i++)
+        name(page->groups[i].name, 'g', from->first_group + i);
+    for (uint32_t i = 0; i < page->n_generations; i++) {
+        name(page->generations[i].group, 'g', 0);
+        page->generations[i].generation = from->first_generation + i + 1;
+    }
+    for (uint32_t i = 0; i < page->n_slots; i++) {
+        name(page->slots[i].group, 'g', 0);
+        name(page->slots[i].worker, 'w', from->first_slot + i);
+        page->slots[i].generation = 1;
+    }
+}
+
 static void answer(const struct house *h, struct sb_call *call, const struct sb_request *request)
 {
     static struct sb_reply reply;
 
     memset(&reply, 0, sizeof(reply));
+    if (request->kind == SB_REQUEST_GROUPS) {
+        reply.kind = SB_REPLY_GROUPS;
+        fill_groups(h, &request->as.groups, &reply.as.groups);
+        sb_call_reply(call, &reply);
+        return;
+    }
     reply.kind = SB_REPLY_STATUS;
     fill(h, &request->as.status, &reply.as.status);
     reply.as.status.broker.n_deposits = h->n_deposits;
@@ -152,6 +180,15 @@ static void assert_whole(struct house *h)
         assert_name('s', i, r.sessions[i].name);
     for (size_t i = 0; i < r.n_deposits; i++)
         assert_name('d', i, r.deposits[i].name);
+    assert_int_equal(r.n_groups, h->n_groups);
+    assert_int_equal(r.n_generations, h->n_generations);
+    assert_int_equal(r.n_slots, h->n_slots);
+    for (size_t i = 0; i < r.n_groups; i++)
+        assert_name('g', i, r.groups[i].name);
+    for (size_t i = 0; i < r.n_generations; i++)
+        assert_int_equal(r.generations[i].generation, i + 1);
+    for (size_t i = 0; i < r.n_slots; i++)
+        assert_name('w', i, r.slots[i].worker);
     sb_status_report_deinit(&r);
 }
 
@@ -164,6 +201,20 @@ static void the_longest_list_decides_how_many_pages_are_read(void **state)
     (void)state;
     for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
         struct house h = { .n_endpoints = rows[i][0], .n_sessions = rows[i][1], .n_deposits = rows[i][2] };
+
+        open_house(&h);
+        assert_whole(&h);
+        close_house(&h);
+    }
+}
+
+static void groups_have_pages_of_their_own(void **state)
+{
+    static const uint32_t rows[][3] = { { 1, 1, 1 }, { 9, 0, 0 }, { 1, 20, 0 }, { 1, 1, 70 }, { 9, 18, 32 } };
+
+    (void)state;
+    for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+        struct house h = { .n_groups = rows[i][0], .n_generations = rows[i][1], .n_slots = rows[i][2] };
 
         open_house(&h);
         assert_whole(&h);
@@ -202,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         UNIT_TEST(the_longest_list_decides_how_many_pages_are_read),
+        UNIT_TEST(groups_have_pages_of_their_own),
         UNIT_TEST(a_page_that_is_refused_refuses_the_status),
     };
 

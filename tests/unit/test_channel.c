@@ -92,6 +92,10 @@ static void judge(struct house *h, struct sb_call *call, const struct sb_request
     case SB_REQUEST_DEPOSIT_STATE:
     case SB_REQUEST_WITHDRAW:
     case SB_REQUEST_READ_STATE:
+    case SB_REQUEST_RELOAD:
+    case SB_REQUEST_SCALE:
+    case SB_REQUEST_PAUSE:
+    case SB_REQUEST_GROUPS:
         sb_call_drop(call);
         break;
     }

@@ -131,12 +131,19 @@ static void first_line(const char *path, char *line, int size)
     memmove(line, line + 10, strlen(line + 10) + 1);
 }
 
+static sockbroker_status judge(struct sb_config *config, struct sockbroker_error *error)
+{
+    sockbroker_status st = sb_config_complete(config, error);
+
+    return st ? st : sb_config_check(config, error);
+}
+
 static void accepted_file(const char *path, struct sb_config *config)
 {
     struct sockbroker_error error;
 
     must(sb_config_read_file(config, path, &error), &error);
-    must(sb_config_check(config, &error), &error);
+    must(judge(config, &error), &error);
     assert_true(config->n_endpoints > 0);
 }
 
@@ -163,9 +170,9 @@ static void unchecked_file(const char *path, struct sb_config *config)
 
     first_line(path, expect, sizeof(expect));
     must(sb_config_read_file(config, path, &error), &error);
-    assert_int_equal(sb_config_check(config, &error), SOCKBROKER_INVALID);
+    assert_int_equal(judge(config, &error), SOCKBROKER_INVALID);
     assert_holds(error.text, expect);
-    assert_int_equal(sb_config_check(config, NULL), SOCKBROKER_INVALID);
+    assert_int_equal(judge(config, NULL), SOCKBROKER_INVALID);
 }
 
 static int walk(const char *dir_path, const char *prefix, file_test *test)

@@ -36,6 +36,7 @@ static int forget_environment(void **state)
     unsetenv("SOCKBROKER_DIR");
     unsetenv("SOCKBROKER_ENDPOINT");
     unsetenv("SOCKBROKER_NAME");
+    unsetenv("SOCKBROKER_GENERATION");
     return unit_setup(state);
 }
 
@@ -123,6 +124,29 @@ static void the_environment_fills_what_is_null_or_empty(void **state)
     o.endpoints = NULL;
     setenv("SOCKBROKER_NAME", "no/name", 1);
     assert_refused(&o, "no/name");
+}
+
+static void the_generation_of_the_environment_counts_when_none_is_given(void **state)
+{
+    static const char *const wrong[] = { "-1", "1x", " 1", "+1", "18446744073709551616" };
+    struct sockbroker_worker_options o = usual();
+    struct read r;
+
+    (void)state;
+    setenv("SOCKBROKER_GENERATION", "18446744073709551615", 1);
+    assert_status(SOCKBROKER_OK, read_options(&o, &r));
+    assert_true(r.attach.generation == UINT64_MAX);
+    o.generation = 5;
+    assert_status(SOCKBROKER_OK, read_options(&o, &r));
+    assert_int_equal(r.attach.generation, 5);
+    o.generation = 0;
+    setenv("SOCKBROKER_GENERATION", "", 1);
+    assert_status(SOCKBROKER_OK, read_options(&o, &r));
+    assert_int_equal(r.attach.generation, 0);
+    for (size_t i = 0; i < UNIT_COUNT(wrong); i++) {
+        setenv("SOCKBROKER_GENERATION", wrong[i], 1);
+        assert_refused(&o, "SOCKBROKER_GENERATION");
+    }
 }
 
 static void numbers_beyond_their_range_are_refused_by_name(void **state)
@@ -231,6 +255,7 @@ int main(void)
         OPTIONS_TEST(what_is_left_out_has_its_default),
         OPTIONS_TEST(what_is_given_is_taken),
         OPTIONS_TEST(the_environment_fills_what_is_null_or_empty),
+        OPTIONS_TEST(the_generation_of_the_environment_counts_when_none_is_given),
         OPTIONS_TEST(numbers_beyond_their_range_are_refused_by_name),
         OPTIONS_TEST(names_are_refused_with_what_is_allowed),
         OPTIONS_TEST(lists_with_holes_or_doubles_are_refused),

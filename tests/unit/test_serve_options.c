@@ -30,12 +30,15 @@ int sb_command_misuse(const char *command, const char *format, ...)
 static bool read_line(const char *line, struct sb_serve_options *o, char *said_out, size_t said_size)
 {
     static char text[8192];
-    char *argv[ARGS_MAX * 2 + 2] = { (char[]){ "serve" } };
+    static char command[] = "serve";
+    static char *argv[ARGS_MAX * 2 + 2]; /* the options point into it */
     int argc = 1;
     char *save = NULL;
     int ends[2], saved = dup(STDERR_FILENO);
 
     snprintf(text, sizeof(text), "%s", line);
+    memset(argv, 0, sizeof(argv));
+    argv[0] = command;
     for (char *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
         argv[argc++] = word;
     assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
@@ -112,7 +115,9 @@ static void a_wrong_line_says_what_is_wrong(void **state)
         { "--endpoint", "--endpoint" },
         { "--wrong", "--wrong" },
         { "-x", "x" },
-        { "--spawn 2 -- cmd", "--spawn" },
+        { "--spawn 2 -- cmd", "nothing to serve" },
+        { "-e a=[::]:1 --spawn", "--spawn" },
+        { "-e a=[::]:1 cmd --spawn 2", "stands after --" },
         { "-e a=[::]:1 --help=yes", "help" },
     };
 
@@ -127,6 +132,50 @@ static void a_wrong_line_says_what_is_wrong(void **state)
         assert_non_null(strstr(said, rows[i].word));
         assert_non_null(strstr(said, "sockbroker serve: "));
     }
+}
+
+static void a_command_stands_after_two_dashes_with_options_of_its_own(void **state)
+{
+    struct sb_serve_options o;
+
+    (void)state;
+    assert_read("-e a=[::]:1 --spawn 3 -- worker --spawn 4 -- -d", &o);
+    assert_string_equal(o.spawn, "3");
+    assert_null(o.dir);
+    assert_int_equal(o.n_command, 5);
+    assert_string_equal(o.command[0], "worker");
+    assert_string_equal(o.command[1], "--spawn");
+    assert_string_equal(o.command[3], "--");
+    assert_read("-e a=[::]:1 --", &o);
+    assert_int_equal(o.n_command, 0);
+}
+
+static void a_command_becomes_a_group_of_every_endpoint(void **state)
+{
+    static const char *const command[] = { "worker", "--fast", "" };
+    struct sb_serve_options o = { .spawn = "2", .command = command, .n_command = 3 };
+    struct sockbroker_error error;
+    struct sb_config config;
+
+    (void)state;
+    o.endpoints[o.n_endpoints++] = "web=127.0.0.1:3";
+    o.settings[o.n_settings++] = "ready_ms=700";
+    o.settings[o.n_settings++] = "drain_ms=800";
+    assert_status(SOCKBROKER_OK, sb_serve_options_load(&o, &config, &error));
+    assert_int_equal(config.n_groups, 1);
+    const struct sb_group_config *g = sb_config_find_group(&config, "workers");
+    assert_non_null(g);
+    assert_int_equal(g->spawn, 2);
+    assert_int_equal(g->ready_ms, 700);
+    assert_int_equal(g->drain_ms, 800);
+    assert_int_equal(g->command.n, 3);
+    assert_string_equal(g->command.texts[2], "");
+    assert_int_equal(g->endpoints.n, 0);
+    sb_config_deinit(&config);
+    o.n_command = 0;
+    assert_status(SOCKBROKER_INVALID, sb_serve_options_load(&o, &config, &error));
+    assert_non_null(strstr(error.text, "command"));
+    sb_config_deinit(&config);
 }
 
 static void lists_are_full_at_their_limit(void **state)
@@ -254,6 +303,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         UNIT_TEST(options_are_taken_in_order_long_or_short),
         UNIT_TEST(a_wrong_line_says_what_is_wrong),
+        UNIT_TEST(a_command_stands_after_two_dashes_with_options_of_its_own),
+        UNIT_TEST(a_command_becomes_a_group_of_every_endpoint),
         UNIT_TEST(lists_are_full_at_their_limit),
         UNIT_TEST(the_command_line_goes_over_the_file),
         UNIT_TEST(plus_joins_the_items_of_a_list),

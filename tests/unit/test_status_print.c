@@ -31,6 +31,14 @@ static struct sb_deposit_status deposits[] = {
     { "second", "w1", UINT32_MAX, "listening", { 0 }, { 0 }, 0, 31, 32, "" },
 };
 
+static struct sb_group_status group = { "web", "worker --fast", 2, 3, "it was late" };
+static struct sb_generation_status generations[] = {
+    { "web", 2, "leaving", 1, 0, 51, 52 },
+    { "web", 3, "serving", 2, 2, 53, 54 },
+    { "other", 9, "serving", 0, 0, 0, 0 },
+};
+static struct sb_slot_status slot = { "web", 3, "web-3-1", 4711, "given-up", 61, 62 };
+
 static struct sb_status_report whole_report(void)
 {
     struct sb_status_report r = {
@@ -46,6 +54,12 @@ static struct sb_status_report whole_report(void)
         .n_sessions = 1,
         .deposits = deposits,
         .n_deposits = UNIT_COUNT(deposits),
+        .groups = &group,
+        .n_groups = 1,
+        .generations = generations,
+        .n_generations = UNIT_COUNT(generations),
+        .slots = &slot,
+        .n_slots = 1,
     };
 
     endpoint.addresses[0] = server;
@@ -119,6 +133,33 @@ static void json_has_every_value_of_a_deposit(void **state)
     assert_number(first, "age_ms", 21);
     assert_number(first, "expires_ms", 22);
     assert_text(first, "taken_by", "w2");
+    json_decref(all);
+}
+
+static void json_puts_generations_and_workers_into_their_group(void **state)
+{
+    struct sb_status_report r = whole_report();
+    json_t *all = parsed(&r);
+    const json_t *list = json_object_get(all, "groups"), *g = json_array_get(list, 0);
+    const json_t *old = json_array_get(json_object_get(g, "generations"), 0);
+    const json_t *worker = json_array_get(json_object_get(g, "workers"), 0);
+
+    (void)state;
+    assert_int_equal(json_array_size(list), 1);
+    assert_text(g, "name", "web");
+    assert_text(g, "command", "worker --fast");
+    assert_number(g, "wanted", 2);
+    assert_number(g, "generation", 3);
+    assert_text(g, "failure", "it was late");
+    assert_int_equal(json_array_size(json_object_get(g, "generations")), 2);
+    assert_number(old, "generation", 2);
+    assert_text(old, "state", "leaving");
+    assert_number(old, "open", 51);
+    assert_number(old, "since_ms", 52);
+    assert_text(worker, "worker", "web-3-1");
+    assert_number(worker, "pid", 4711);
+    assert_text(worker, "state", "given-up");
+    assert_number(worker, "restarts", 61);
     json_decref(all);
 }
 
@@ -213,6 +254,20 @@ static void every_key_is_in_the_manual(void **state)
 }
 
 /* ---- text ---- */
+
+static void text_shows_who_still_holds_connections_and_who_was_given_up(void **state)
+{
+    struct sb_status_report r = whole_report();
+    char *text = printed(sb_status_print_text, &r);
+
+    (void)state;
+    assert_non_null(strstr(text, "group web  wanted 2  command worker --fast\n  the last reload failed: it was late\n"));
+    assert_non_null(strstr(text, "  generation 2  leaving for 0.1 s  workers 1  ready 0  open 51\n"));
+    assert_non_null(strstr(text, "web-3-1 "));
+    assert_non_null(strstr(text, "given-up for 0.1 s  restarts 61\n"));
+    assert_null(strstr(text, "generation 9")); /* of no group that is there */
+    free(text);
+}
 
 /* The line that begins with `name`, cut off behind. */
 static char *line_of(char *text, const char *name)
@@ -314,6 +369,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         UNIT_TEST(json_has_every_value_of_a_deposit),
+        UNIT_TEST(json_puts_generations_and_workers_into_their_group),
+        UNIT_TEST(text_shows_who_still_holds_connections_and_who_was_given_up),
         UNIT_TEST(json_says_nobody_and_no_address_with_empty_texts),
         UNIT_TEST(json_has_what_was_given_on_request),
         UNIT_TEST(json_of_an_empty_broker_has_empty_lists),

@@ -37,7 +37,7 @@ struct sockbroker_worker_options {
                               NULL: $SOCKBROKER_ENDPOINT */
     const char *name;      /* unique among living workers, [A-Za-z0-9._-]{1,63}; NULL: $SOCKBROKER_NAME, else
                               "worker-" and the process id */
-    uint64_t generation;   /* the release this worker belongs to; a larger number is newer */
+    uint64_t generation;   /* the release this worker belongs to; a larger number is newer; 0: $SOCKBROKER_GENERATION, if set */
     unsigned weight;       /* 1..1000: share of new connections next to other workers; 0 means 1 */
     unsigned window;       /* most connections on their way to this worker, 1..1024; 0: the endpoint's own */
     int attach_timeout_ms; /* how long open() may wait for the broker's answer, and try again when it is busy; 0 means 5000 */

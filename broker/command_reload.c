@@ -1,0 +1,47 @@
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/ask.h"
+#include "broker/command.h"
+
+static const char help[] =
+    "usage: sockbroker reload [GROUP] [--dir DIR]\n\n"
+    "Starts a new generation of the workers that the broker started, waits until all of them are ready, gives them the new\n"
+    "connections, and lets the old ones finish. If one is not ready in time or ends, the old generation goes on, and the exit\n"
+    "code is 1. The configuration is not read again; SIGHUP does that, and then the same.\n\n"
+    "  GROUP      as `sockbroker status` shows it; all without it\n"
+    "  --dir DIR  runtime directory of the broker\n";
+
+static const struct option long_options[] = {
+    { "dir", required_argument, NULL, 'd' },
+    { "help", no_argument, NULL, 'h' },
+    { NULL, 0, NULL, 0 },
+};
+
+int sb_command_reload(int argc, char **argv)
+{
+    struct sb_request request = { .kind = SB_REQUEST_RELOAD };
+    const char *dir = NULL;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "d:h", long_options, NULL)) != -1) {
+        switch (option) {
+        case 'd':
+            dir = optarg;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return SB_EXIT_OK;
+        default: /* getopt_long has said what is wrong */
+            return sb_command_misuse("reload", "wrong option");
+        }
+    }
+    if (optind + 1 < argc)
+        return sb_command_misuse("reload", "name one group, or none for all");
+    if (optind < argc && !sb_name_is_valid(argv[optind], strlen(argv[optind])))
+        return sb_command_misuse("reload", "\"%s\" is not a group's name", argv[optind]);
+    if (optind < argc)
+        memcpy(request.as.reload.group, argv[optind], strlen(argv[optind]) + 1);
+    return sb_command_ask("reload", dir, &request, -1);
+}
