@@ -256,7 +256,18 @@ static void on_done(void *arg, const struct sb_connect_result *result)
 
 /* ---- requests ---- */
 
-static void fill(const struct sb_connect_message *m, struct sb_connect_request *r)
+/* Of addresses that have no entry of their own. */
+static bool prefers_ipv4(const struct sb_policy_list *table)
+{
+    static const struct sockbroker_addr ipv4 = { .family = SOCKBROKER_IPV4 };
+    static const struct sockbroker_addr ipv6 = { .family = SOCKBROKER_IPV6, .ip = { 0x20 } };
+    const struct sockbroker_policy *policies = table->n ? table->policies : NULL;
+
+    return sockbroker_policy_find(policies, table->n, &ipv4)->precedence >
+           sockbroker_policy_find(policies, table->n, &ipv6)->precedence;
+}
+
+static void fill(const struct sb_broker *b, const struct sb_connect_message *m, struct sb_connect_request *r)
 {
     static const struct sb_connect_request none = SB_CONNECT_REQUEST_INIT;
 
@@ -267,6 +278,7 @@ static void fill(const struct sb_connect_message *m, struct sb_connect_request *
     r->port = (uint16_t)m->port;
     r->source = m->source;
     r->race.deadline_ms = m->deadline_ms;
+    r->race.prefers_ipv4 = prefers_ipv4(&b->config.address_policy);
 }
 
 static sockbroker_status start(struct sb_session *s, const struct sb_connect_message *m, struct sb_call *call,
@@ -282,7 +294,7 @@ static sockbroker_status start(struct sb_session *s, const struct sb_connect_mes
         o->broker = s->broker;
         o->session = s;
         o->call = call;
-        fill(m, request);
+        fill(s->broker, m, request);
         st = sb_connect_start(s->broker->connector, request, &calls, &o->connect, error);
     } else
         sb_error_set(error, st, 0, "out of memory for a connection");

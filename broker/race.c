@@ -69,8 +69,9 @@ void sb_race_answered(struct sb_race *r, enum sockbroker_family family, uint64_t
         r->awaits_ipv4 = false;
     if (family == SOCKBROKER_IPV6)
         r->awaits_ipv6 = false;
+    bool awaits_better = r->options.prefers_ipv4 ? r->awaits_ipv4 : r->awaits_ipv6;
     if (r->last_family == SOCKBROKER_FAMILY_NONE)
-        r->start_at_ms = now_ms + (r->awaits_ipv6 ? r->options.resolution_delay_ms : 0);
+        r->start_at_ms = now_ms + (awaits_better ? r->options.resolution_delay_ms : 0);
 }
 
 /* Moves a waiting one to the end of those that have begun. */

@@ -27,8 +27,9 @@
 
 struct sb_race_options {
     uint32_t attempt_delay_ms;    /* from one start to the next, while the first has not failed (section 5) */
-    uint32_t resolution_delay_ms; /* how long IPv4 addresses wait for IPv6 ones (section 3) */
+    uint32_t resolution_delay_ms; /* how long IPv4 addresses wait for IPv6 ones (section 3, where IPv6 is preferred) */
     uint32_t deadline_ms;         /* for all of it, from init on; at least 1 */
+    bool prefers_ipv4;            /* the policy table does: then IPv6 addresses wait for IPv4 ones, and not the reverse */
 };
 
 /* A destination and the address of this machine from which it is reached; FAMILY_NONE: the system chooses. */
@@ -92,7 +93,7 @@ void sb_race_await(struct sb_race *r, enum sockbroker_family family);
 void sb_race_offer(struct sb_race *r, const struct sb_race_pair *pairs, size_t n_pairs);
 
 /* After the offer with its addresses, or when it has none. IPv4 alone waits resolution_delay_ms for IPv6; IPv6 waits for
- * nobody. */
+ * nobody. With prefers_ipv4 they change places. */
 void sb_race_answered(struct sb_race *r, enum sockbroker_family family, uint64_t now_ms);
 
 /* A destination that will not be tried, with the reason; it is told among the attempts. */

@@ -24,7 +24,7 @@ static struct sockbroker_addr ip(const char *text)
 
 static struct sb_race_options options(void)
 {
-    return (struct sb_race_options){ SB_RACE_ATTEMPT_DELAY_MS, SB_RACE_RESOLUTION_DELAY_MS, 10000 };
+    return (struct sb_race_options){ SB_RACE_ATTEMPT_DELAY_MS, SB_RACE_RESOLUTION_DELAY_MS, 10000, false };
 }
 
 static void begin_with(struct sb_race_options o)
@@ -135,14 +135,14 @@ static void options_out_of_bounds_are_refused(void **state)
         sockbroker_status expected;
         const char *says;
     } rows[] = {
-        { { 250, 50, 1 }, SOCKBROKER_OK, NULL },
-        { { 10, 0, 1 }, SOCKBROKER_OK, NULL },
-        { { 2000, 2000, UINT32_MAX }, SOCKBROKER_OK, NULL },
-        { { 9, 50, 1 }, SOCKBROKER_INVALID, "attempt delay: 9 ms" },
-        { { 0, 50, 1 }, SOCKBROKER_INVALID, "attempt delay: 0 ms" },
-        { { 2001, 50, 1 }, SOCKBROKER_INVALID, "attempt delay: 2001 ms" },
-        { { 250, 2001, 1 }, SOCKBROKER_INVALID, "resolution delay: 2001 ms" },
-        { { 250, 50, 0 }, SOCKBROKER_INVALID, "deadline: 0 ms" },
+        { { 250, 50, 1, false }, SOCKBROKER_OK, NULL },
+        { { 10, 0, 1, false }, SOCKBROKER_OK, NULL },
+        { { 2000, 2000, UINT32_MAX, false }, SOCKBROKER_OK, NULL },
+        { { 9, 50, 1, false }, SOCKBROKER_INVALID, "attempt delay: 9 ms" },
+        { { 0, 50, 1, false }, SOCKBROKER_INVALID, "attempt delay: 0 ms" },
+        { { 2001, 50, 1, false }, SOCKBROKER_INVALID, "attempt delay: 2001 ms" },
+        { { 250, 2001, 1, false }, SOCKBROKER_INVALID, "resolution delay: 2001 ms" },
+        { { 250, 50, 0, false }, SOCKBROKER_INVALID, "deadline: 0 ms" },
     };
 
     (void)state;
@@ -332,6 +332,42 @@ static void ipv6_within_the_resolution_delay_is_first(void **state)
     answer(SOCKBROKER_IPV6, "2001:db8::1 192.0.2.1", 35);
     assert_starts("2001:db8::1", 35);
     assert_starts("192.0.2.1", 285);
+}
+
+static void begin_lookup_where_ipv4_is_preferred(void)
+{
+    struct sb_race_options o = options();
+
+    o.prefers_ipv4 = true;
+    begin_with(o);
+    sb_race_await(&race, SOCKBROKER_IPV6);
+    sb_race_await(&race, SOCKBROKER_IPV4);
+}
+
+/* The families change places when the table of the host prefers IPv4. */
+static void ipv6_alone_waits_where_ipv4_is_preferred(void **state)
+{
+    (void)state;
+    begin_lookup_where_ipv4_is_preferred();
+    answer(SOCKBROKER_IPV6, "2001:db8::1", 10);
+    assert_waits(59, 60);
+    assert_starts("2001:db8::1", 60);
+
+    begin_lookup_where_ipv4_is_preferred();
+    answer(SOCKBROKER_IPV6, "2001:db8::1", 10);
+    assert_waits(10, 60);
+    answer(SOCKBROKER_IPV4, "192.0.2.1 2001:db8::1", 35);
+    assert_starts("192.0.2.1", 35);
+    assert_starts("2001:db8::1", 285);
+
+    begin_lookup_where_ipv4_is_preferred();
+    answer(SOCKBROKER_IPV6, "2001:db8::1", 10);
+    answer(SOCKBROKER_IPV4, "", 12);
+    assert_starts("2001:db8::1", 12);
+
+    begin_lookup_where_ipv4_is_preferred();
+    answer(SOCKBROKER_IPV4, "192.0.2.1", 10);
+    assert_starts("192.0.2.1", 10); /* waits for nobody */
 }
 
 static void the_word_that_there_is_no_ipv6_ends_the_resolution_delay(void **state)
@@ -704,6 +740,7 @@ int main(void)
         UNIT_TEST(ipv4_alone_waits_the_resolution_delay),
         UNIT_TEST(the_resolution_delay_is_the_one_asked_for),
         UNIT_TEST(ipv6_within_the_resolution_delay_is_first),
+        UNIT_TEST(ipv6_alone_waits_where_ipv4_is_preferred),
         UNIT_TEST(the_word_that_there_is_no_ipv6_ends_the_resolution_delay),
         UNIT_TEST(ipv4_after_the_word_that_there_is_no_ipv6_does_not_wait),
         UNIT_TEST(one_family_alone_does_not_wait),
