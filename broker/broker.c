@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "broker/control.h"
+#include "broker/custody.h"
 #include "broker/deposit.h"
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
@@ -13,6 +14,7 @@
 #include "broker/mailbox.h"
 #include "broker/notify.h"
 #include "broker/outbound.h"
+#include "broker/process.h"
 #include "broker/reload.h"
 #include "broker/session.h"
 #include "broker/supervise.h"
@@ -108,12 +110,14 @@ void sb_broker_stop(struct sb_broker *b)
 static void keep_fixed(const struct sb_broker *b, struct sb_config *fresh)
 {
     if (strcmp(fresh->dir, b->config.dir) || fresh->dir_mode != b->config.dir_mode ||
-        fresh->max_sessions != b->config.max_sessions || fresh->max_connections != b->config.max_connections)
-        sb_log(SB_LOG_WARNING, "needs_restart", "keys=\"dir dir_mode max_sessions max_connections\"");
+        fresh->max_sessions != b->config.max_sessions || fresh->max_connections != b->config.max_connections ||
+        fresh->keeper != b->config.keeper)
+        sb_log(SB_LOG_WARNING, "needs_restart", "keys=\"dir dir_mode max_sessions max_connections keeper\"");
     memcpy(fresh->dir, b->config.dir, sizeof(fresh->dir));
     fresh->dir_mode = b->config.dir_mode;
     fresh->max_sessions = b->config.max_sessions;
     fresh->max_connections = b->config.max_connections;
+    fresh->keeper = b->config.keeper;
 }
 
 void sb_broker_reload(struct sb_broker *b)
@@ -182,6 +186,7 @@ static void start_events(struct sb_broker *b)
     watch_signal(b, &b->on_int, SIGINT);
     watch_signal(b, &b->on_quit, SIGQUIT);
     watch_signal(b, &b->on_hup, SIGHUP);
+    sb_process_unblock_signals();
 }
 
 /* Lease ids begin where no earlier broker of this machine's uptime can have come: at the clock. */
@@ -201,6 +206,8 @@ static sockbroker_status start(struct sb_broker *b, struct sockbroker_error *err
         st = sb_rundir_find(b->config.dir, dir, error);
     if (!st)
         st = sb_rundir_open(dir, b->config.dir_mode, &b->rundir, error);
+    if (!st)
+        st = sb_custody_open(b, error);
     if (!st)
         st = sb_reload_endpoints(b, &b->config, error);
     if (!st && (sb_mailbox_open(b, &b->mailbox) || sb_ticker_open(&b->loop, on_tick, b, &b->tick)))
@@ -239,6 +246,7 @@ static void finish(struct sb_broker *b)
     sb_waiters_end(b);
     sb_supervise_close(b);
     end_sessions(b);
+    sb_custody_close(b); /* before anything else closes: what it has not been told to drop stays */
     sb_outbounds_close(b);
     sb_deposits_close(b);
     sb_server_close(b->server);
@@ -268,6 +276,7 @@ sockbroker_status sb_broker_run(struct sb_broker *b, struct sockbroker_error *er
     start_events(b);
     sockbroker_status st = start(b, error_out);
     if (!st) {
+        sb_custody_ready(b);
         sb_log(SB_LOG_NOTICE, "ready", "dir=%s pid=%u version=%s max_connections=%u max_workers=%u", b->rundir.dir,
                sb_process_id(), sockbroker_version(), b->max_connections, b->max_sessions);
         sb_notify_ready("serving");

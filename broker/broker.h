@@ -14,6 +14,7 @@
 #include "proto/channel.h"
 #include "proto/rundir.h"
 
+struct sb_custody;
 struct sb_endpoint;
 struct sb_session;
 struct sb_greeter;
@@ -39,6 +40,7 @@ struct sb_broker {
     struct sb_mailbox *mailbox;
     struct sb_supervisor *supervisor;
     struct sb_lease_table leases;
+    struct sb_custody *custody;          /* what others hold for the next broker */
     struct sb_inherited *inherited;      /* list: sockets that came from somebody else and wait for their endpoint */
     struct sb_endpoint *endpoints;       /* list, in the order of the configuration */
     struct sb_session *sessions_by_id;   /* uthash */

@@ -2,7 +2,9 @@
 
 #include "broker/broker.h"
 #include "broker/command.h"
+#include "broker/keeper.h"
 #include "broker/log.h"
+#include "broker/process.h"
 #include "broker/serve_options.h"
 
 static const char serve_help[] =
@@ -13,7 +15,8 @@ static const char serve_help[] =
     "  --dir DIR         runtime directory; default $SOCKBROKER_DIR, /run/sockbroker (root), $XDG_RUNTIME_DIR/sockbroker\n"
     "  --set KEY=VALUE   a setting of the whole broker, for example drain_ms=10000 or log_level=debug\n"
     "  --spawn N         start N workers (default 1) with COMMAND, watch them, start them again when they end\n\n"
-    "SIGTERM, SIGINT and SIGQUIT: accept nothing new, wait for what is on its way, stop; a second one stops at once.\n";
+    "SIGTERM, SIGINT and SIGQUIT: accept nothing new, wait for what is on its way, stop; a second one stops at once.\n"
+    "This process keeps the sockets and starts the broker again if it crashes; --set keeper=no: it is the broker itself.\n";
 
 static const char check_help[] =
     "usage: sockbroker check [--config FILE] [--endpoint NAME=ADDRESS[,KEY=VALUE...]]... [--dir DIR] [--set KEY=VALUE]...\n\n"
@@ -22,6 +25,28 @@ static const char check_help[] =
 static sockbroker_status read_again(void *arg, struct sb_config *config_out, struct sockbroker_error *error_out)
 {
     return sb_serve_options_load(arg, config_out, error_out);
+}
+
+static sockbroker_status run_broker(struct sb_broker *b, struct sb_serve_options *options, struct sockbroker_error *error)
+{
+    sb_process_set_name("sockbroker"); /* a keeper starts it by another path */
+    sb_process_ignore_upgrade();
+    sb_log_open(b->config.log_level);
+    b->read_config = read_again;
+    b->read_config_arg = options;
+    sockbroker_status st = sb_broker_run(b, error);
+    sb_log_close();
+    return st;
+}
+
+/* argv[-1] is the program's name: the broker is the same command line. */
+static int run_keeper(struct sb_config *config, char **argv)
+{
+    struct sb_keeper_options options = { argv - 1, config->keeper_restarts, config->keeper_window_ms };
+
+    sb_log_set_level(config->log_level);
+    sb_config_deinit(config);
+    return sb_keeper_run(&options);
 }
 
 int sb_command_serve(int argc, char **argv)
@@ -37,13 +62,10 @@ int sb_command_serve(int argc, char **argv)
         return SB_EXIT_OK;
     }
     sockbroker_status st = sb_serve_options_load(&options, &broker.config, &error);
-    if (!st) {
-        sb_log_open(broker.config.log_level);
-        broker.read_config = read_again;
-        broker.read_config_arg = &options;
-        st = sb_broker_run(&broker, &error);
-        sb_log_close();
-    }
+    if (!st && broker.config.keeper == SB_KEEPING_KEEPER && !sb_keeper_is_ours())
+        return run_keeper(&broker.config, argv);
+    if (!st)
+        st = run_broker(&broker, &options, &error);
     sb_config_deinit(&broker.config);
     return st ? sb_command_fail("serve", &error) : SB_EXIT_OK;
 }

@@ -17,6 +17,9 @@ void sb_config_init(struct sb_config *config)
         .max_sessions = 4096,
         .max_sessions_per_uid = 4096,
         .max_deposits = 1024,
+        .keeper = SB_KEEPING_KEEPER,
+        .keeper_restarts = 10,
+        .keeper_window_ms = 60000,
         .messages_per_second = 1000,
         .log_level = SB_LOG_INFO,
     };

@@ -43,6 +43,13 @@ enum sb_overload {
     SB_OVERLOAD_REFUSE,   /* take and reset them */
 };
 
+/* Who holds the sockets when the broker is gone. */
+enum sb_keeping {
+    SB_KEEPING_NONE = 1,
+    SB_KEEPING_KEEPER,  /* a parent process, which starts the next broker too */
+    SB_KEEPING_SYSTEMD, /* the descriptor store of the service manager */
+};
+
 /* The numbers of syslog(3). */
 enum sb_log_level {
     SB_LOG_ERROR = 3,
@@ -148,6 +155,9 @@ struct sb_config {
     uint32_t max_sessions_per_uid; /* 1..100000, default 4096; root and the broker's own uid are not limited */
     uint32_t max_deposits;         /* 0..100000, default 1024: sockets that workers leave here */
     uint32_t max_connections;      /* 0..10000000; 0 (default) = from the descriptor limit; most connections held at once */
+    enum sb_keeping keeper;        /* default yes */
+    uint32_t keeper_restarts;      /* 0..100, default 10: a broker that dies more often within the next is not started again */
+    uint32_t keeper_window_ms;     /* 100..3600000, default 60000 */
     uint32_t messages_per_second;  /* 10..1000000, default 1000: control messages of one caller; more are delayed/refused */
     struct sb_destination_list connect_allow; /* where workers may have connections made; empty: everywhere for the broker's own
                                                  user and root, nowhere for others */
@@ -228,6 +238,7 @@ const char *sb_protocol_name(enum sb_protocol protocol);
 const char *sb_policy_name(enum sb_policy policy);
 const char *sb_carrier_name(enum sb_carrier carrier);
 const char *sb_overload_name(enum sb_overload overload);
+const char *sb_keeping_name(enum sb_keeping keeping);
 const char *sb_log_level_name(enum sb_log_level level);
 
 #endif

@@ -46,6 +46,9 @@ static const struct sb_key global_keys[] = {
     { GLOBAL(max_sessions_per_uid), NUMBER(1, 100000) },
     { GLOBAL(max_deposits), NUMBER(0, 100000) },
     { GLOBAL(max_connections), NUMBER(0, 10000000) },
+    { GLOBAL(keeper), WORD(sb_keeping_words) },
+    { GLOBAL(keeper_restarts), NUMBER(0, 100) },
+    { GLOBAL(keeper_window_ms), NUMBER(100, 3600000) },
     { GLOBAL(messages_per_second), NUMBER(10, 1000000) },
     { GLOBAL(connect_allow), .put = put_destination, .clear = clear_list },
     { GLOBAL(connect_deny), .put = put_destination, .clear = clear_list },
@@ -134,7 +137,7 @@ static sockbroker_status put_number(const struct sb_key *key, void *target, cons
 _Static_assert(sizeof(enum sb_family_choice) == sizeof(int) && sizeof(enum sb_mode) == sizeof(int) &&
                    sizeof(enum sb_policy) == sizeof(int) && sizeof(enum sb_protocol) == sizeof(int) &&
                    sizeof(enum sb_carrier) == sizeof(int) && sizeof(enum sb_overload) == sizeof(int) &&
-                   sizeof(enum sb_log_level) == sizeof(int),
+                   sizeof(enum sb_log_level) == sizeof(int) && sizeof(enum sb_keeping) == sizeof(int),
                "put_word() writes an int");
 
 static sockbroker_status put_word(const struct sb_key *key, void *target, const char *value, struct sockbroker_error *error_out)

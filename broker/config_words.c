@@ -39,6 +39,13 @@ const struct sb_word sb_overload_words[] = {
     { 0 },
 };
 
+const struct sb_word sb_keeping_words[] = {
+    { "yes", SB_KEEPING_KEEPER },
+    { "no", SB_KEEPING_NONE },
+    { "systemd", SB_KEEPING_SYSTEMD },
+    { 0 },
+};
+
 const struct sb_word sb_log_level_words[] = {
     { "error", SB_LOG_ERROR }, { "warning", SB_LOG_WARNING }, { "notice", SB_LOG_NOTICE },
     { "info", SB_LOG_INFO },   { "debug", SB_LOG_DEBUG },     { 0 },
@@ -84,6 +91,11 @@ const char *sb_carrier_name(enum sb_carrier carrier)
 const char *sb_overload_name(enum sb_overload overload)
 {
     return word_of(sb_overload_words, (int)overload);
+}
+
+const char *sb_keeping_name(enum sb_keeping keeping)
+{
+    return word_of(sb_keeping_words, (int)keeping);
 }
 
 const char *sb_log_level_name(enum sb_log_level level)

@@ -15,6 +15,7 @@ extern const struct sb_word sb_protocol_words[];
 extern const struct sb_word sb_policy_words[];
 extern const struct sb_word sb_carrier_words[];
 extern const struct sb_word sb_overload_words[];
+extern const struct sb_word sb_keeping_words[];
 extern const struct sb_word sb_log_level_words[];
 extern const struct sb_word sb_flag_words[]; /* value 0 or 1; the first of each is the one to show */
 

@@ -1,5 +1,6 @@
 #include "broker/deposit.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,9 @@
 
 #include "broker/closer.h"
 #include "broker/control.h"
+#include "broker/custody.h"
+#include "broker/custody_link.h"
+#include "broker/deposit_memory.h"
 #include "broker/grant.h"
 #include "broker/log.h"
 #include "broker/process.h"
@@ -31,6 +35,61 @@ struct sb_kept {
     struct sb_kept *prev, *next;
 };
 
+/* ---- for the next broker ---- */
+
+#define LABEL_MAX 48
+
+static void make_label(const struct sb_kept *k, const char *half, char label_out[LABEL_MAX])
+{
+    snprintf(label_out, LABEL_MAX, "deposit/%" PRIu64 "/%s", sb_custody_number(k->sock), half);
+}
+
+static void keep_state(struct sb_kept *k)
+{
+    struct sb_deposit_record record = { .asked = k->asked, .uid = k->uid, .since_ms = k->since_ms };
+    sockbroker_socket memory = SOCKBROKER_SOCKET_NONE;
+    char label[LABEL_MAX];
+
+    make_label(k, "state", label);
+    memcpy(record.owner, k->owner, sizeof(record.owner));
+    if (!sb_custody_has(k->broker->custody, label) && sb_deposit_memory_write(&record, k->state, &memory))
+        return; /* short of memory: the next time */
+    sb_custody_keep(k->broker->custody, label, memory);
+    sb_socket_close(&memory);
+}
+
+/* The socket comes last: without its state it is none. */
+static void keep(struct sb_kept *k)
+{
+    char label[LABEL_MAX];
+
+    if (!sb_custody_is_kept(k->broker))
+        return;
+    keep_state(k);
+    make_label(k, "socket", label);
+    sb_custody_keep(k->broker->custody, label, k->sock);
+}
+
+static void keep_no_more(struct sb_kept *k)
+{
+    char label[LABEL_MAX];
+
+    make_label(k, "socket", label);
+    sb_custody_drop(k->broker->custody, label);
+    make_label(k, "state", label);
+    sb_custody_drop(k->broker->custody, label);
+}
+
+void sb_deposits_keep(struct sb_broker *b)
+{
+    struct sb_kept *k;
+
+    DL_FOREACH(b->deposits, k)
+        keep(k);
+}
+
+/* ---- life ---- */
+
 static void free_kept(struct sb_kept *k)
 {
     sb_closer_close(k->broker, &k->sock);
@@ -40,6 +99,7 @@ static void free_kept(struct sb_kept *k)
 
 static void forget(struct sb_kept *k)
 {
+    keep_no_more(k);
     DL_DELETE(k->broker->deposits, k);
     k->broker->n_deposits--;
     free_kept(k);
@@ -142,6 +202,7 @@ static sockbroker_status on_arrived(struct sb_grant *g, sockbroker_socket *sock,
     k->since_ms = sb_clock_ms();
     DL_APPEND(b->deposits, k);
     b->n_deposits++;
+    keep(k);
     sb_log(SB_LOG_INFO, "deposited", "deposit=%s worker=%s kind=%s state_bytes=%u lifetime_ms=%u", k->asked.name, k->owner,
            kind_of(&k->info), k->asked.state_len, k->asked.lifetime_ms);
     return SOCKBROKER_OK;
@@ -219,6 +280,58 @@ void sb_deposit_append(struct sb_session *s, const struct sb_deposit_state *requ
     k->n_received += request->chunk_len;
     reply.as.done_count = k->n_received;
     sb_call_reply(call, &reply);
+}
+
+/* ---- from the broker before ---- */
+
+static sockbroker_status check_adopted(struct sb_kept *k, sockbroker_socket sock, struct sockbroker_error *error)
+{
+    sb_ends_describe(sock, &k->info);
+    memcpy(k->info.endpoint, k->asked.name, sizeof(k->info.endpoint));
+    if (find(k->broker, k->asked.name))
+        return sb_error_set(error, SOCKBROKER_NAME_TAKEN, 0, "another one has the name");
+    return check_socket(&k->info, error);
+}
+
+static struct sb_kept *read_kept(struct sb_broker *b, sockbroker_socket memory, struct sockbroker_error *error)
+{
+    struct sb_deposit_record record;
+    uint8_t *state = NULL;
+    sockbroker_status st = sb_deposit_memory_read(memory, &record, &state);
+    struct sb_kept *k = st ? NULL : calloc(1, sizeof(*k));
+
+    if (!k) {
+        free(state);
+        sb_error_set(error, st ? st : SOCKBROKER_NO_MEMORY, 0, "its state: %s",
+                     sockbroker_status_text(st ? st : SOCKBROKER_NO_MEMORY));
+        return NULL;
+    }
+    k->broker = b;
+    k->asked = record.asked;
+    k->uid = record.uid;
+    k->state = state;
+    k->n_received = record.asked.state_len;
+    k->since_ms = record.since_ms;
+    k->sock = SOCKBROKER_SOCKET_NONE;
+    memcpy(k->owner, record.owner, sizeof(k->owner));
+    return k;
+}
+
+void sb_deposit_adopt(struct sb_broker *b, sockbroker_socket *sock, sockbroker_socket memory)
+{
+    struct sockbroker_error error;
+    struct sb_kept *k = read_kept(b, memory, &error);
+    const char *name = k ? k->asked.name : "?";
+
+    if (!k || check_adopted(k, *sock, &error)) {
+        sb_log(SB_LOG_WARNING, "deposit_lost", "deposit=%s cause=\"%s\"", name, error.text);
+        if (k)
+            free_kept(k);
+        return;
+    }
+    k->sock = sb_socket_take(sock);
+    DL_APPEND(b->deposits, k);
+    b->n_deposits++;
 }
 
 /* ---- out ---- */

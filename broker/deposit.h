@@ -18,6 +18,13 @@ void sb_deposit_append(struct sb_session *s, const struct sb_deposit_state *requ
 void sb_deposit_withdraw(struct sb_session *s, const struct sb_withdraw *request, struct sb_call *call);
 void sb_deposit_read(struct sb_session *s, const struct sb_read_state *request, struct sb_call *call);
 
+/* One that another process has kept for this broker: the socket (moves in when it is taken) and what deposit_memory.h wrote
+ * (lent). What cannot go on is left alone; the log says why. */
+void sb_deposit_adopt(struct sb_broker *b, sockbroker_socket *sock, sockbroker_socket memory);
+
+/* Names all of them to whoever keeps them for the next broker. */
+void sb_deposits_keep(struct sb_broker *b);
+
 /* Closes what is too old; the log says so. */
 void sb_deposits_tick(struct sb_broker *b, uint64_t now_ms);
 

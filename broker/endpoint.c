@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "broker/custody.h"
 #include "broker/dispatch.h"
 #include "broker/inherit.h"
 #include "broker/holder.h"
@@ -84,6 +85,20 @@ static bool is_wanted(const struct sb_endpoint_config *c, const struct sb_listen
         if (!asked.port) /* any port: the one it has */
             asked.port = l->addr.port;
         if (!sockbroker_addr_compare(&asked, &l->addr) && p.requests[i].dual == l->dual)
+            return true;
+    }
+    return false;
+}
+
+bool sb_endpoint_asks_for(const struct sb_endpoint_config *c, const struct sb_inherited *s)
+{
+    struct plan p;
+
+    if (c->mode == SB_MODE_SHARD ? s->slot >= c->slots : s->slot != SB_INHERIT_ANY_SLOT)
+        return false;
+    make_plan(c, &p);
+    for (size_t i = 0; i < p.n; i++) {
+        if (sb_inherit_fits(s, c->name, c->protocol, s->slot, &p.requests[i]))
             return true;
     }
     return false;
@@ -188,7 +203,7 @@ static sockbroker_status open_one(const struct opening *how, const struct sb_lis
     o->sock = SOCKBROKER_SOCKET_NONE;
     if (sb_inherit_take(&how->broker->inherited, how->config->name, how->config->protocol, SB_INHERIT_ANY_SLOT, r, &o->sock,
                         &o->addr)) {
-        o->dual = r->dual;
+        o->dual = r->dual && o->addr.family == r->addr.family;
         return SOCKBROKER_OK;
     }
     if (r->addr.port && adopt(how, r, o))
@@ -407,6 +422,8 @@ static void close_list(struct sb_endpoint *e, struct sb_listener *list, bool unu
 {
     struct sb_listener *l, *tmp;
 
+    if (!unused)
+        sb_custody_release(e->broker, list);
     DL_FOREACH_SAFE(list, l, tmp)
         sb_listener_close(l, unused || is_shared(e->broker, l) ? 0 : e->config.backlog);
 }

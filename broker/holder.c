@@ -5,6 +5,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "broker/custody.h"
 #include "broker/listener.h"
 #include "broker/session.h"
 
@@ -42,6 +43,8 @@ void sb_holder_remove(struct sb_holder *h)
 
 void sb_holders_forget_session(struct sb_session *s)
 {
+    if (s->holdings)
+        sb_custody_note(s->broker);
     while (s->holdings) {
         struct sb_listener *l = s->holdings->listener;
 

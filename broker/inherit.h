@@ -29,6 +29,10 @@ struct sb_inherited {
 sockbroker_status sb_inherit_add(struct sb_inherited **list, const char *endpoint, uint32_t slot, sockbroker_socket *sock,
                                  struct sockbroker_error *error_out);
 
+/* Is it just what this endpoint asks for? On a system without IPv6, 0.0.0.0 is what a dual [::] gets. */
+bool sb_inherit_fits(const struct sb_inherited *s, const char *endpoint, enum sb_protocol protocol, uint32_t slot,
+                     const struct sb_listen_request *request);
+
 /* The one for this endpoint that is just so; its socket is yours. request->addr.port 0: any port, addr_out says which.
  * False: there is none. */
 bool sb_inherit_take(struct sb_inherited **list, const char *endpoint, enum sb_protocol protocol, uint32_t slot,

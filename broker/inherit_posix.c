@@ -71,15 +71,27 @@ sockbroker_status sb_inherit_add(struct sb_inherited **list, const char *endpoin
     return SOCKBROKER_OK;
 }
 
-static bool fits(const struct sb_inherited *s, const char *endpoint, enum sb_protocol protocol, uint32_t slot,
-                 const struct sb_listen_request *r)
+static bool is_unspecified(const struct sockbroker_addr *a)
+{
+    return sockbroker_addr_classify(a) == SOCKBROKER_CLASS_UNSPECIFIED;
+}
+
+static bool is_at(const struct sb_inherited *s, const struct sb_listen_request *r)
 {
     struct sockbroker_addr asked = r->addr;
 
     if (!asked.port)
         asked.port = s->addr.port;
+    if (r->dual && s->addr.family == SOCKBROKER_IPV4)
+        return is_unspecified(&r->addr) && is_unspecified(&s->addr) && asked.port == s->addr.port && !sb_listen_has_ipv6();
+    return s->dual == r->dual && !sockbroker_addr_compare(&asked, &s->addr);
+}
+
+bool sb_inherit_fits(const struct sb_inherited *s, const char *endpoint, enum sb_protocol protocol, uint32_t slot,
+                     const struct sb_listen_request *request)
+{
     return (!s->endpoint[0] || !strcmp(s->endpoint, endpoint)) && s->protocol == protocol && s->slot == slot &&
-           s->dual == r->dual && !sockbroker_addr_compare(&asked, &s->addr);
+           is_at(s, request);
 }
 
 bool sb_inherit_take(struct sb_inherited **list, const char *endpoint, enum sb_protocol protocol, uint32_t slot,
@@ -88,7 +100,7 @@ bool sb_inherit_take(struct sb_inherited **list, const char *endpoint, enum sb_p
     struct sb_inherited *s;
 
     DL_FOREACH(*list, s) {
-        if (!fits(s, endpoint, protocol, slot, request))
+        if (!sb_inherit_fits(s, endpoint, protocol, slot, request))
             continue;
         *sock_out = s->sock;
         *addr_out = s->addr;

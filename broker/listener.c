@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "broker/accept.h"
+#include "broker/custody.h"
 #include "broker/dispatch.h"
 #include "broker/histogram.h"
 #include "broker/holder.h"
@@ -303,6 +304,7 @@ sockbroker_status sb_listener_create(struct sb_endpoint *e, sockbroker_socket *s
     l->wildcard = is_wildcard(addr);
     l->batch = 1;
     sb_guard_init(&l->guard, l->sock);
+    sb_custody_note(e->broker);
     *listener_out = l;
     return SOCKBROKER_OK;
 }
@@ -319,6 +321,7 @@ void sb_listener_close(struct sb_listener *l, unsigned most)
     while (has_queue && most-- && accept_one(l))
         continue;
     sb_share_forget(l);
+    sb_custody_note(l->endpoint->broker);
     sockbroker_socket sock = l->shard ? SOCKBROKER_SOCKET_NONE : l->sock;
     if (l->is_datagram)
         free(l);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proto/clock.h"
+#include "proto/socket.h"
 
 #define MESSAGE_MAX 256
 
@@ -44,6 +45,20 @@ static void tell(const char *message)
     setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
     sendto(sock, message, strlen(message), MSG_NOSIGNAL, (struct sockaddr *)&to, to_len);
     close(sock);
+}
+
+bool sb_notify_open(sockbroker_socket *sock_out)
+{
+    struct sockaddr_un to;
+    socklen_t to_len = find_manager(&to);
+    sockbroker_socket sock = to_len ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : SOCKBROKER_SOCKET_NONE;
+
+    if (sock < 0 || connect(sock, (struct sockaddr *)&to, to_len)) {
+        sb_socket_close(&sock);
+        return false;
+    }
+    *sock_out = sock;
+    return true;
 }
 
 /* A newline would begin another variable. */

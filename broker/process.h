@@ -22,5 +22,13 @@ void sb_process_raise_descriptors(uint64_t wanted, uint64_t *limit_out);
 
 /* Gives this process the limit that it began with, for a program to be started. Safe between fork() and exec(). */
 void sb_process_restore_descriptors(void);
+/* A keeper starts the broker with its signals blocked; call it once they are heard. */
+void sb_process_unblock_signals(void);
+
+/* The signal to upgrade would end a broker that does not know it. */
+void sb_process_ignore_upgrade(void);
+
+/* Shown by ps and pgrep for this process, whatever the path by which it was started. */
+void sb_process_set_name(const char *name);
 
 #endif

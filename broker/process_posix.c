@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -44,4 +45,22 @@ void sb_process_raise_descriptors(uint64_t wanted, uint64_t *limit_out)
             limit = more;
     }
     *limit_out = limit.rlim_cur;
+}
+
+void sb_process_unblock_signals(void)
+{
+    sigset_t none;
+
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void sb_process_ignore_upgrade(void)
+{
+    signal(SIGUSR2, SIG_IGN);
+}
+
+void sb_process_set_name(const char *name)
+{
+    prctl(PR_SET_NAME, name);
 }

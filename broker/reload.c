@@ -2,6 +2,7 @@
 
 #include <utlist.h>
 
+#include "broker/custody.h"
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
 #include "broker/listener.h"
@@ -154,6 +155,7 @@ sockbroker_status sb_reload_endpoints(struct sb_broker *b, const struct sb_confi
     commit_existing(b);
     remove_gone(b, config);
     update_windows(b);
+    sb_custody_sync(b);
     sb_dispatch_note(b);
     return SOCKBROKER_OK;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "broker/custody.h"
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
 #include "broker/grant.h"
@@ -275,6 +276,7 @@ sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *ha
     if (wants_ring && s->carrier == SB_CARRIER_DIRECT)
         give_ring(s);
     *worker_end_out = s->worker_end;
+    sb_custody_welcome(s);
     return SOCKBROKER_OK;
 }
 

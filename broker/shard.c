@@ -4,8 +4,10 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "broker/custody.h"
 #include "broker/dispatch.h"
 #include "broker/holder.h"
+#include "broker/inherit.h"
 #include "broker/listener.h"
 #include "broker/log.h"
 #include "broker/session.h"
@@ -13,6 +15,20 @@
 #include "proto/socket.h"
 
 #define AUDIT_MS 2000 /* how often what cannot be seen is looked for: wrong positions, changed options */
+
+static enum sb_steer_policy policy_of(const struct sb_shard *shard)
+{
+    uint32_t weight = 0;
+
+    if (shard->endpoint->config.policy == SB_POLICY_SOURCE_HASH)
+        return SB_STEER_SOURCE_HASH;
+    for (size_t i = 0; i < SB_STEER_SLOTS_MAX; i++) {
+        if (shard->weights[i] && weight && shard->weights[i] != weight)
+            return SB_STEER_WEIGHTED;
+        weight = shard->weights[i] ? shard->weights[i] : weight;
+    }
+    return SB_STEER_EVEN;
+}
 
 /* ---- opening ---- */
 
@@ -41,6 +57,40 @@ static sockbroker_status add_listeners(struct sb_shard *shard)
     return st;
 }
 
+/* Clients go where there may be a worker that has the socket; it comes back soon, or its end is noticed. */
+static void weigh_claims(struct sb_shard *shard, const sockbroker_socket *socks, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        shard->weights[i] = socks[i] != SOCKBROKER_SOCKET_NONE && sb_custody_is_claimed(shard->endpoint->broker, socks[i]);
+}
+
+/* From sockets that came from somebody else; false when there are none of this group. */
+static bool adopt(struct sb_shard *shard, const struct sb_endpoint_config *config, const struct sb_listen_request *request,
+                  struct sb_shard_request *how)
+{
+    sockbroker_socket socks[SB_STEER_SLOTS_MAX];
+    struct sb_listen_request r = *request;
+    bool any = false;
+
+    for (uint32_t i = 0; i < config->slots; i++) {
+        struct sockbroker_addr at;
+
+        socks[i] = SOCKBROKER_SOCKET_NONE;
+        if (!sb_inherit_take(&shard->endpoint->broker->inherited, config->name, config->protocol, i, &r, &socks[i], &at))
+            continue;
+        r.addr.port = at.port; /* of one group now */
+        how->addr = at;
+        any = true;
+    }
+    if (!any)
+        return false;
+    how->dual = request->dual && how->addr.family == request->addr.family;
+    weigh_claims(shard, socks, config->slots);
+    sb_shard_group_adopt(how, socks, &(struct sb_steering){ policy_of(shard), shard->weights, config->slots, 0 },
+                         &shard->group);
+    return true;
+}
+
 sockbroker_status sb_shard_open(struct sb_endpoint *e, const struct sb_endpoint_config *config,
                                 const struct sb_listen_request *request, struct sb_shard **shard_out,
                                 enum sb_listen_note *note_out, struct sockbroker_error *error_out)
@@ -56,7 +106,9 @@ sockbroker_status sb_shard_open(struct sb_endpoint *e, const struct sb_endpoint_
     if (!shard)
         return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "out of memory for a shard");
     shard->endpoint = e;
-    sockbroker_status st = sb_shard_group_open(&how, &shard->group, note_out, error_out);
+    *note_out = SB_LISTEN_AS_ASKED;
+    sockbroker_status st =
+        adopt(shard, config, request, &how) ? SOCKBROKER_OK : sb_shard_group_open(&how, &shard->group, note_out, error_out);
     if (st) {
         free(shard);
         return st;
@@ -146,20 +198,6 @@ bool sb_shard_is_live(const struct sb_listener *l)
 
 /* ---- steering ---- */
 
-static enum sb_steer_policy policy_of(const struct sb_shard *shard)
-{
-    uint32_t weight = 0;
-
-    if (shard->endpoint->config.policy == SB_POLICY_SOURCE_HASH)
-        return SB_STEER_SOURCE_HASH;
-    for (size_t i = 0; i < shard->group.as.n_slots; i++) {
-        if (shard->weights[i] && weight && shard->weights[i] != weight)
-            return SB_STEER_WEIGHTED;
-        weight = shard->weights[i] ? shard->weights[i] : weight;
-    }
-    return SB_STEER_EVEN;
-}
-
 /* True when they are not as before. */
 static bool weigh(struct sb_shard *shard)
 {
@@ -167,7 +205,8 @@ static bool weigh(struct sb_shard *shard)
 
     for (size_t i = 0; i < shard->group.as.n_slots; i++) {
         const struct sb_listener *l = shard->slots[i];
-        uint32_t weight = sb_shard_is_live(l) ? l->holders->session->weight : 0;
+        uint32_t weight =
+            sb_shard_is_live(l) ? l->holders->session->weight : sb_custody_is_claimed(shard->endpoint->broker, l->sock);
 
         changed |= weight != shard->weights[i];
         shard->weights[i] = weight;

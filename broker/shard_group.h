@@ -54,6 +54,12 @@ struct sb_shard_group {
 sockbroker_status sb_shard_group_open(const struct sb_shard_request *request, struct sb_shard_group *group_out,
                                       enum sb_listen_note *note_out, struct sockbroker_error *error_out);
 
+/* Puts a group together again whose sockets came from somebody else, request->n_slots of them: NONE where there is none, which
+ * gets another socket. They move in. request->addr and dual are what the sockets have. The positions are learnt and the
+ * program attached as by an audit; where that fails, the next repair tries again. */
+void sb_shard_group_adopt(const struct sb_shard_request *request, const sockbroker_socket *socks, const struct sb_steering *how,
+                          struct sb_shard_group *group_out);
+
 /* Resets what still waits in the queues: take them over first. */
 void sb_shard_group_close(struct sb_shard_group *g);
 

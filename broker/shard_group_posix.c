@@ -285,6 +285,23 @@ sockbroker_status sb_shard_group_audit(struct sb_shard_group *g, enum sb_shard_r
     return repair(g, true, repaired_out, error_out);
 }
 
+/* Until they are learnt, the order of the slots is the best guess: that is how they were opened. */
+void sb_shard_group_adopt(const struct sb_shard_request *request, const sockbroker_socket *socks, const struct sb_steering *how,
+                          struct sb_shard_group *group_out)
+{
+    struct sb_shard_group g = { .as = *request, .unsure = true };
+    enum sb_shard_repaired repaired[SB_STEER_SLOTS_MAX];
+    uint16_t position = 0;
+
+    for (size_t i = 0; i < request->n_slots; i++) {
+        g.socks[i] = socks[i];
+        g.positions[i] = socks[i] == SOCKBROKER_SOCKET_NONE ? SB_SHARD_NOWHERE : position++;
+    }
+    take_over(&g, how);
+    *group_out = g;
+    sb_shard_group_audit(group_out, repaired, NULL);
+}
+
 /* ---- taking over a queue ---- */
 
 static bool is_waiting(int sock)

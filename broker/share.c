@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "broker/control.h"
+#include "broker/custody.h"
 #include "broker/endpoint.h"
 #include "broker/grant.h"
 #include "broker/holder.h"
@@ -22,8 +23,12 @@ static bool on_given(struct sb_grant *g)
     struct sb_listener *l = g->subject;
 
     l->endpoint->counters.granted++;
-    if (!sb_holder_add(l, g->session)) /* another grant of the same may have ended, and its holder with it */
-        sb_holder_find(l, g->session)->has_it = true;
+    if (!sb_holder_add(l, g->session)) { /* another grant of the same may have ended, and its holder with it */
+        struct sb_holder *h = sb_holder_find(l, g->session);
+
+        h->has_it = true;
+        sb_custody_keep_holder(h);
+    }
     sb_log(SB_LOG_INFO, "socket_given", "endpoint=%s worker=%s mode=%s", l->endpoint->config.name, g->session->name,
            sb_mode_name(l->endpoint->config.mode));
     if (l->shard)
@@ -74,6 +79,7 @@ void sb_share_lose(struct sb_listener *l, const char *cause)
         sb_session_drain(h->session);
     sb_share_forget(l);
     sb_socket_close(&l->sock);
+    sb_custody_note(l->endpoint->broker); /* no other socket can be bound while a copy of this one is kept */
 }
 
 /* ---- UDP ---- */
@@ -88,6 +94,7 @@ static void open_anew(struct sb_listener *l)
     if (sb_datagram_open(&request, &l->sock, &facts, NULL))
         return;
     sb_guard_init(&l->guard, l->sock);
+    sb_custody_note(l->endpoint->broker);
     sb_log(SB_LOG_NOTICE, "socket_back", "endpoint=%s", config->name);
 }
 

@@ -3,6 +3,7 @@
 #include <utlist.h>
 
 #include "broker/control.h"
+#include "broker/custody.h"
 #include "broker/deposit.h"
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
@@ -123,6 +124,7 @@ void sb_watch_tick(struct sb_broker *b)
     sb_deposits_tick(b, now_ms);
     sb_outbounds_tick(b);
     sb_waiters_tick(b);
+    sb_custody_tick(b);
     sb_greeter_tick(b->greeter, now_ms);
     if (sb_server_tick(b->server))
         sb_control_serve(b);

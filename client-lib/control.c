@@ -12,6 +12,7 @@
 
 #define RETRY_FIRST_MS 50 /* doubled each time, each time spread over half to one and a half of it */
 #define RETRY_MOST_MS 1000
+#define YOUNG_MS 250 /* who forgets a session that is older is another broker, not one that does not want it */
 #define CALL_TIMEOUT_MS 5000
 #define MISSING_AFTER_MS 1000 /* carrier = message: how long one half may be late */
 
@@ -156,6 +157,7 @@ static sockbroker_status attach(struct sockbroker_worker *w, struct sockbroker_e
         return st;
     sb_lock_take(w->lock);
     change_link(w, link);
+    w->attached_ms = sb_clock_ms();
     w->finish_within_ms = finish_within_ms;
     sb_lock_drop(w->lock);
     return SOCKBROKER_OK;
@@ -421,7 +423,8 @@ void sb_control_run(void *worker)
 
         if (st == SOCKBROKER_OK)
             return;
-        if (sb_clock_ms() - began_ms > RETRY_MOST_MS)
+        bool is_new_broker = st == SOCKBROKER_NOT_FOUND && sb_clock_ms() - w->attached_ms > YOUNG_MS;
+        if (is_new_broker || sb_clock_ms() - began_ms > RETRY_MOST_MS)
             delay_ms = RETRY_FIRST_MS;
         else if (!pause_before_retry(w, &delay_ms)) /* a broker that sends us away at once is not asked in a tight loop */
             return;

@@ -58,6 +58,7 @@ struct sockbroker_worker {
     /* client: changed by the control thread under the lock; used outside it by holders of n_client_users */
     struct sb_client *client;
     unsigned n_client_users;
+    uint64_t attached_ms; /* the control thread's: when the session began */
 };
 
 /* Lock taken. Nothing changes the state of a worker that was stopped. */

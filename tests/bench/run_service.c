@@ -146,7 +146,7 @@ static bool start_sockbroker(const struct settings *settings, const struct candi
 {
     char program[MAX_PATH];
     char endpoint[128];
-    char *argv[] = { program, "serve", "--dir", s->dir, "--endpoint", endpoint, NULL };
+    char *argv[] = { program, "serve", "--dir", s->dir, "--set", "keeper=no", "--endpoint", endpoint, NULL };
 
     s->port = free_port();
     path_of(program, settings->bin_dir, candidate->program);

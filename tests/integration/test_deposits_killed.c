@@ -315,7 +315,7 @@ static void broker_without_descriptors_says_so_and_takes_the_next(void **state)
     finish(b, w);
 }
 
-/* @2: the pair and its ring go before. */
+/* @1: the pair goes before. */
 static void socket_that_cannot_go_stays_here(void **state)
 {
     fault_need_failpoints();

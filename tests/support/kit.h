@@ -36,6 +36,7 @@
 #define KIT_WAIT_MS 30000 /* generous: two cores, sanitizers, four other tests */
 #define KIT_ARGS_MAX 32
 #define KIT_ENV_MAX 8
+#define KIT_GIVE_MAX 32
 
 /* ---- each test ---- */
 
@@ -79,7 +80,10 @@ struct kit_start {
     const char *args[KIT_ARGS_MAX]; /* after the program's name; ends with the first NULL */
     const char *env[KIT_ENV_MAX];   /* "NAME=VALUE", on top of the test's own; SOCKBROKER_* of the test's own are left out */
     unsigned nofile;                /* RLIMIT_NOFILE, soft and hard; 0: as it is */
-    const char *dir;                /* broker: an existing runtime directory, not removed at the end; NULL: a new one */
+    const int *give;                /* n_give descriptors that it finds from 3 on; lent */
+    unsigned n_give;
+    bool keeper;     /* broker: with its keeper; else kit_process is the broker itself */
+    const char *dir; /* broker: an existing runtime directory, not removed at the end; NULL: a new one */
 };
 
 struct kit_process {

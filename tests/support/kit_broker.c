@@ -33,9 +33,13 @@ static void launch(struct kit_broker *b, const struct kit_start *how)
 
     memset(with.args, 0, sizeof(with.args));
     with.args[n++] = "serve";
+    if (!how->keeper) {
+        with.args[n++] = "--set";
+        with.args[n++] = "keeper=no";
+    }
     with.args[n++] = "--dir";
     with.args[n++] = b->dir;
-    for (size_t i = 0; i < KIT_ARGS_MAX - 4 && how->args[i]; i++) /* they may end with a command */
+    for (size_t i = 0; i < KIT_ARGS_MAX - 6 && how->args[i]; i++) /* they may end with a command */
         with.args[n++] = how->args[i];
     b->process = kit_process_start("broker", SB_BROKER_EXE, &with);
 }
@@ -54,7 +58,7 @@ struct kit_broker *kit_broker_launch(const struct kit_start *how)
 }
 
 /* The first question makes nng in the broker open what it keeps, then it is idle. */
-static void wait_ready(struct kit_broker *b)
+static void wait_ready(struct kit_broker *b, bool keeper)
 {
     struct sb_status_report r;
 
@@ -62,14 +66,15 @@ static void wait_ready(struct kit_broker *b)
     b->idle_fds = kit_count_fds(b->process->pid);
     kit_status(b, &r);
     sb_status_report_deinit(&r);
-    kit_broker_wait_idle_fds(b);
+    if (!keeper) /* the keeper may be hearing yet what it shall keep */
+        kit_broker_wait_idle_fds(b);
 }
 
 struct kit_broker *kit_broker_start(const struct kit_start *how)
 {
     struct kit_broker *b = kit_broker_launch(how);
 
-    wait_ready(b);
+    wait_ready(b, how->keeper);
     return b;
 }
 

@@ -56,6 +56,19 @@ static void make_arguments(const char *program, const struct kit_start *how, cha
     list[n] = NULL;
 }
 
+/* By way of high numbers: one may stand where another is to go. */
+static void give(const struct kit_start *how)
+{
+    unsigned n = how ? how->n_give : 0;
+    int high[KIT_GIVE_MAX];
+
+    for (unsigned i = 0; i < n; i++)
+        high[i] = fcntl(how->give[i], F_DUPFD, 3 + KIT_GIVE_MAX);
+    for (unsigned i = 0; i < n; i++)
+        dup2(high[i], 3 + (int)i);
+    close_range(3 + n, ~0u, 0);
+}
+
 /* In the child: only what is safe between fork() and exec(). */
 static void become(const char *program, char *const *args, char *const *environment, const struct kit_start *how, int in,
                    int out, pid_t parent)
@@ -71,7 +84,7 @@ static void become(const char *program, char *const *args, char *const *environm
     dup2(in, 0);
     dup2(out, 1);
     dup2(out, 2);
-    close_range(3, ~0u, 0);
+    give(how);
     if (how && how->nofile) {
         struct rlimit limit = { how->nofile, how->nofile };
 

@@ -1528,7 +1528,8 @@ static void every_truncation_is_survived(void **state)
     (void)state;
     for (size_t i = 0; i < N_SAMPLES; i++) {
         pack_sample(&samples[i], &message);
-        for (size_t len = 0; len < message.len; len++)
+        size_t step = message.len <= FLIP_ALL_MAX ? 1 : 13;
+        for (size_t len = 0; len < message.len; len += step)
             try_exactly(&samples[i], message.at, len, "cut to", len);
     }
 }

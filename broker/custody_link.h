@@ -1,0 +1,42 @@
+/* custody_link.h: the way to whoever keeps the broker's descriptors. */
+#ifndef SB_BROKER_CUSTODY_LINK_H
+#define SB_BROKER_CUSTODY_LINK_H
+
+#include "broker/config.h"
+#include "broker/given.h"
+
+enum sb_custodian {
+    SB_CUSTODIAN_NOBODY,
+    SB_CUSTODIAN_KEEPER,
+    SB_CUSTODIAN_MANAGER, /* systemd: FDSTORE=1, sd_pid_notify_with_fds(3) */
+};
+
+struct sb_custody_link {
+    enum sb_custodian who;
+    sockbroker_socket end; /* NONE for nobody */
+};
+
+/* Finds out who it is, and takes what was kept or came with the start. OK; INVALID; NO_MEMORY; CLOSED; TIMEOUT (10 s). */
+sockbroker_status sb_custody_link_open(enum sb_keeping keeping, struct sb_custody_link *link_out, struct sb_given **given_out,
+                                       struct sockbroker_error *error_out);
+
+/* Each waits at most 100 ms. OK; AGAIN, BUSY: later; other failures are for good. */
+sockbroker_status sb_custody_link_put(const struct sb_custody_link *l, const char *label, sockbroker_socket sock);
+sockbroker_status sb_custody_link_drop(const struct sb_custody_link *l, const char *label);
+sockbroker_status sb_custody_link_ready(const struct sb_custody_link *l);
+
+/* Waits until all that was sent before has been done. OK; TIMEOUT (100 ms), CLOSED, NO_DESCRIPTORS. */
+sockbroker_status sb_custody_link_settle(const struct sb_custody_link *l);
+
+/* This process is the broker from now on. */
+sockbroker_status sb_custody_link_follow(const struct sb_custody_link *l);
+
+/* Once the process that started this one is gone and the keeper is the parent: this one dies with it. True when that is done.
+ */
+bool sb_custody_link_bind_life(uint32_t first_parent);
+uint32_t sb_custody_link_parent(void);
+
+/* The socket's own number, the same in each process that has it; 0: it cannot be had. */
+uint64_t sb_custody_number(sockbroker_socket sock);
+
+#endif

@@ -1,0 +1,203 @@
+#include "broker/custody_link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/activation.h"
+#include "broker/keeper_link.h"
+#include "broker/notify.h"
+#include "proto/clock.h"
+#include "proto/error.h"
+#include "proto/oserr.h"
+#include "proto/socket.h"
+#include "proto/xfer.h"
+
+#define GIVING_MS 10000
+#define PATIENCE_MS 100
+
+uint64_t sb_custody_number(sockbroker_socket sock)
+{
+    struct stat st;
+
+    return fstat(sock, &st) ? 0 : (uint64_t)st.st_ino;
+}
+
+/* ---- opening ---- */
+
+static bool wait_for(sockbroker_socket end, short events, int timeout_ms)
+{
+    struct pollfd p = { .fd = end, .events = events };
+    int n;
+
+    do
+        n = poll(&p, 1, timeout_ms);
+    while (n < 0 && errno == EINTR);
+    return n > 0;
+}
+
+static sockbroker_status take_packet(struct sb_given **list, struct sb_keeper_packet *p)
+{
+    sockbroker_status st = SOCKBROKER_OK;
+
+    if (p->word == SB_KEEPER_PUT && p->passenger != SOCKBROKER_SOCKET_NONE)
+        st = sb_given_add(list, p->label, &p->passenger);
+    sb_socket_close(&p->passenger);
+    return st;
+}
+
+static sockbroker_status take_kept(sockbroker_socket end, struct sb_given **list, struct sockbroker_error *error)
+{
+    uint64_t end_ms = sb_clock_ms() + GIVING_MS;
+    struct sb_keeper_packet p = { .word = SB_KEEPER_PUT };
+    sockbroker_status st = SOCKBROKER_OK;
+
+    while (!st && p.word != SB_KEEPER_END) {
+        st = sb_keeper_receive(end, &p);
+        if (!st)
+            st = take_packet(list, &p);
+        else if (st == SOCKBROKER_AGAIN)
+            st = sb_clock_ms() < end_ms ? SOCKBROKER_OK : SOCKBROKER_TIMEOUT;
+        if (!st && p.word != SB_KEEPER_END)
+            wait_for(end, POLLIN, PATIENCE_MS);
+    }
+    return st ? sb_error_set(error, st, 0, "what the keeper has kept did not come whole: %s", sockbroker_status_text(st))
+              : SOCKBROKER_OK;
+}
+
+static sockbroker_status open_keeper(const char *number, struct sb_custody_link *link, struct sb_given **list,
+                                     struct sockbroker_error *error)
+{
+    char *rest;
+    long descriptor = strtol(number, &rest, 10);
+
+    if (*rest || descriptor < 3 || descriptor > INT16_MAX || fcntl((int)descriptor, F_SETFD, FD_CLOEXEC))
+        return sb_error_set(error, SOCKBROKER_INVALID, 0,
+                            SB_KEEPER_VARIABLE " names no descriptor of this process; unset it, only a keeper sets it");
+    unsetenv(SB_KEEPER_VARIABLE);
+    link->who = SB_CUSTODIAN_KEEPER;
+    link->end = (int)descriptor;
+    return take_kept(link->end, list, error);
+}
+
+sockbroker_status sb_custody_link_open(enum sb_keeping keeping, struct sb_custody_link *link_out, struct sb_given **given_out,
+                                       struct sockbroker_error *error_out)
+{
+    const char *number = getenv(SB_KEEPER_VARIABLE);
+
+    *link_out = (struct sb_custody_link){ SB_CUSTODIAN_NOBODY, SOCKBROKER_SOCKET_NONE };
+    if (number)
+        return open_keeper(number, link_out, given_out, error_out);
+    if (keeping == SB_KEEPING_SYSTEMD && sb_notify_open(&link_out->end))
+        link_out->who = SB_CUSTODIAN_MANAGER;
+    return sb_activation_take(given_out, error_out);
+}
+
+/* ---- telling ---- */
+
+static sockbroker_status send_packet(const struct sb_custody_link *l, const char *text, sockbroker_socket sock)
+{
+    int os_code;
+
+    return sb_xfer_send_packet(l->end, (const uint8_t *)text, strlen(text), sock, &os_code);
+}
+
+/* Waits once for room. */
+static sockbroker_status tell_keeper(const struct sb_custody_link *l, enum sb_keeper_word word, const char *label,
+                                     sockbroker_socket sock)
+{
+    sockbroker_status st = sb_keeper_send(l->end, word, label, sock);
+
+    if (st == SOCKBROKER_AGAIN && wait_for(l->end, POLLOUT, PATIENCE_MS))
+        st = sb_keeper_send(l->end, word, label, sock);
+    return st;
+}
+
+static sockbroker_status tell_manager(const struct sb_custody_link *l, const char *assignments, const char *label,
+                                      sockbroker_socket sock)
+{
+    char text[64 + SB_LABEL_MAX];
+
+    snprintf(text, sizeof(text), label[0] ? "%s\nFDNAME=%s" : "%s", assignments, label);
+    sockbroker_status st = send_packet(l, text, sock);
+    if (st == SOCKBROKER_AGAIN && wait_for(l->end, POLLOUT, PATIENCE_MS))
+        st = send_packet(l, text, sock);
+    return st;
+}
+
+/* FDPOLL=0: the manager would drop what looks hung up, as a deposited connection may. */
+sockbroker_status sb_custody_link_put(const struct sb_custody_link *l, const char *label, sockbroker_socket sock)
+{
+    switch (l->who) {
+    case SB_CUSTODIAN_KEEPER:
+        return tell_keeper(l, SB_KEEPER_PUT, label, sock);
+    case SB_CUSTODIAN_MANAGER:
+        return tell_manager(l, "FDSTORE=1\nFDPOLL=0", label, sock);
+    case SB_CUSTODIAN_NOBODY:
+        break;
+    }
+    return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_custody_link_drop(const struct sb_custody_link *l, const char *label)
+{
+    switch (l->who) {
+    case SB_CUSTODIAN_KEEPER:
+        return tell_keeper(l, SB_KEEPER_DROP, label, SOCKBROKER_SOCKET_NONE);
+    case SB_CUSTODIAN_MANAGER:
+        return tell_manager(l, "FDSTOREREMOVE=1", label, SOCKBROKER_SOCKET_NONE);
+    case SB_CUSTODIAN_NOBODY:
+        break;
+    }
+    return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_custody_link_ready(const struct sb_custody_link *l)
+{
+    return l->who == SB_CUSTODIAN_KEEPER ? tell_keeper(l, SB_KEEPER_READY, "", SOCKBROKER_SOCKET_NONE) : SOCKBROKER_OK;
+}
+
+/* The other side closes the pipe's end when it comes to it. */
+sockbroker_status sb_custody_link_settle(const struct sb_custody_link *l)
+{
+    int ends[2];
+
+    if (l->who == SB_CUSTODIAN_NOBODY)
+        return SOCKBROKER_OK;
+    if (pipe2(ends, O_CLOEXEC))
+        return sb_oserr_status(errno);
+    sockbroker_status st = l->who == SB_CUSTODIAN_KEEPER ? tell_keeper(l, SB_KEEPER_BARRIER, "", ends[1])
+                                                         : tell_manager(l, "BARRIER=1", "", ends[1]);
+    sb_socket_close(&ends[1]);
+    if (!st && !wait_for(ends[0], POLLIN, PATIENCE_MS)) /* POLLHUP is always reported */
+        st = SOCKBROKER_TIMEOUT;
+    sb_socket_close(&ends[0]);
+    return st;
+}
+
+/* ---- taking over ---- */
+
+sockbroker_status sb_custody_link_follow(const struct sb_custody_link *l)
+{
+    char pid[16];
+
+    snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    return tell_keeper(l, SB_KEEPER_FOLLOW, pid, SOCKBROKER_SOCKET_NONE);
+}
+
+uint32_t sb_custody_link_parent(void)
+{
+    return (uint32_t)getppid();
+}
+
+bool sb_custody_link_bind_life(uint32_t first_parent)
+{
+    return (uint32_t)getppid() != first_parent && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+}

@@ -1,0 +1,54 @@
+#include "broker/keeper_link.h"
+
+#include <string.h>
+
+#include "proto/socket.h"
+#include "proto/xfer.h"
+
+sockbroker_status sb_keeper_send(sockbroker_socket end, enum sb_keeper_word word, const char *label,
+                                 sockbroker_socket passenger)
+{
+    uint8_t packet[1 + SB_LABEL_MAX];
+    size_t len = strlen(label);
+    int os_code;
+
+    if (len > SB_LABEL_MAX)
+        return SOCKBROKER_INVALID;
+    packet[0] = (uint8_t)word;
+    memcpy(packet + 1, label, len);
+    return sb_xfer_send_packet(end, packet, 1 + len, passenger, &os_code);
+}
+
+static bool is_word(uint8_t byte)
+{
+    switch ((enum sb_keeper_word)byte) {
+    case SB_KEEPER_PUT:
+    case SB_KEEPER_DROP:
+    case SB_KEEPER_END:
+    case SB_KEEPER_READY:
+    case SB_KEEPER_FOLLOW:
+    case SB_KEEPER_BARRIER:
+        return true;
+    }
+    return false;
+}
+
+sockbroker_status sb_keeper_receive(sockbroker_socket end, struct sb_keeper_packet *packet_out)
+{
+    uint8_t packet[1 + SB_LABEL_MAX];
+    size_t len = 0;
+    sockbroker_socket passenger = SOCKBROKER_SOCKET_NONE;
+    sockbroker_status st = sb_xfer_receive_packet(end, packet, sizeof(packet), &len, &passenger);
+
+    if (st)
+        return st;
+    if (len < 1 || !is_word(packet[0]) || memchr(packet, '\0', len)) {
+        sb_socket_close(&passenger);
+        return SOCKBROKER_BAD_MESSAGE;
+    }
+    packet_out->word = (enum sb_keeper_word)packet[0];
+    memcpy(packet_out->label, packet + 1, len - 1);
+    packet_out->label[len - 1] = '\0';
+    packet_out->passenger = passenger;
+    return SOCKBROKER_OK;
+}
