@@ -1,12 +1,13 @@
 /* request.h: sockets that a worker asks the broker for, or leaves with it.
  *
- * Each call is a conversation with the broker and blocks until it is over or its time-out has passed; they may be called from
- * any thread, also while others wait in sockbroker_worker_next(). Whose a socket is that has come already is asked until the
- * broker answers, is gone, or the worker is stopped. A refusal says in its error which rule or fact refused it. A socket that
- * comes out is yours to close; the broker does not count it: sockbroker_worker_finished() is for what next() gave. A socket
- * given to a call is lent. Besides what is named, all give INVALID (an argument), NO_BROKER (none is there now), TIMEOUT,
- * CLOSED (the worker was stopped), FORKED, NOT_FOUND (the session has ended; the library attaches anew: try again),
- * NO_DESCRIPTORS and the system's failures. A worker that only asks needs no endpoint: options.endpoints = "".
+ * Each call is a conversation with the broker and blocks until it is over or its time-out has passed, also when the worker is
+ * stopped meanwhile; they may be called from any thread, also while others wait in sockbroker_worker_next(). Whose a socket is
+ * that has come already is asked until the broker answers, is gone, or the worker is stopped. A refusal says in its error which
+ * rule or fact refused it. A socket that comes out is yours to close; the broker does not count it:
+ * sockbroker_worker_finished() is for what next() gave. A socket given to a call is lent. Besides what is named, all give
+ * INVALID (an argument), NO_BROKER (none is there now), TIMEOUT, CLOSED (the worker was stopped), FORKED, NOT_FOUND (the
+ * session has ended; the library attaches anew: try again), NO_DESCRIPTORS and the system's failures. A worker that only asks
+ * needs no endpoint: options.endpoints = "".
  */
 #ifndef SOCKBROKER_REQUEST_H
 #define SOCKBROKER_REQUEST_H
