@@ -128,6 +128,8 @@ static int be_puppet(const char *path)
     for (;;) {
         ssize_t n = recv(test, order, sizeof(order) - 1, 0);
 
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n <= 0)
             return 97;
         order[n] = '\0';
