@@ -1,5 +1,6 @@
 /* Accepts by itself, on one thread, and serves what is handed over as well: what waited in a dead worker's queue, for example.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #define LOOK_MS 1000 /* a wake-up dies with its worker */
 
 static int sockets[SOCKETS_MAX];
-static unsigned n_sockets;
+static atomic_uint n_sockets; /* orders come on another thread; a socket is there before it counts */
 
 static void watch(const struct kit_task *t, int sock, uint32_t exclusive)
 {
@@ -37,7 +38,8 @@ unsigned kit_worker_fetch(struct kit_task *t, const char *endpoint, unsigned ind
     }
     if (t->mode == KIT_ACCEPT && n_sockets < SOCKETS_MAX) {
         watch(t, conn.sock, EPOLLEXCLUSIVE);
-        sockets[n_sockets++] = conn.sock;
+        sockets[n_sockets] = conn.sock;
+        n_sockets++;
     }
     kit_worker_say("got %s %u of %u as %d", endpoint, index, n, conn.sock);
     return n;
