@@ -5,6 +5,8 @@
 #ifndef SB_BROKER_COMMAND_H
 #define SB_BROKER_COMMAND_H
 
+#include <stdbool.h>
+
 #include "sockbroker/status.h"
 
 enum {
@@ -26,6 +28,10 @@ int sb_command_pause(int argc, char **argv);
 int sb_command_resume(int argc, char **argv);
 
 struct sb_request;
+
+/* Reads --dir and --help, of a command that has no other options; what follows begins at optind. False: that was all, the
+ * command ends with the code. */
+bool sb_command_read_dir(const char *command, const char *help, int argc, char **argv, const char **dir_out, int *code_out);
 
 /* Asks the broker of the directory (NULL: the default one) and prints its Outcome. timeout_ms -1: as long as it takes. */
 int sb_command_ask(const char *command, const char *dir, const struct sb_request *request, int timeout_ms);

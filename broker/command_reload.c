@@ -1,5 +1,4 @@
 #include <getopt.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "broker/ask.h"
@@ -13,30 +12,14 @@ static const char help[] =
     "  GROUP      as `sockbroker status` shows it; all without it\n"
     "  --dir DIR  runtime directory of the broker\n";
 
-static const struct option long_options[] = {
-    { "dir", required_argument, NULL, 'd' },
-    { "help", no_argument, NULL, 'h' },
-    { NULL, 0, NULL, 0 },
-};
-
 int sb_command_reload(int argc, char **argv)
 {
     struct sb_request request = { .kind = SB_REQUEST_RELOAD };
     const char *dir = NULL;
-    int option;
+    int code;
 
-    while ((option = getopt_long(argc, argv, "d:h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'd':
-            dir = optarg;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return SB_EXIT_OK;
-        default: /* getopt_long has said what is wrong */
-            return sb_command_misuse("reload", "wrong option");
-        }
-    }
+    if (!sb_command_read_dir("reload", help, argc, argv, &dir, &code))
+        return code;
     if (optind + 1 < argc)
         return sb_command_misuse("reload", "name one group, or none for all");
     if (optind < argc && !sb_name_is_valid(argv[optind], strlen(argv[optind])))

@@ -1,5 +1,4 @@
 #include <getopt.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "broker/ask.h"
@@ -14,31 +13,15 @@ static const char help[] =
     "  N          0 to 1024\n"
     "  --dir DIR  runtime directory of the broker\n";
 
-static const struct option long_options[] = {
-    { "dir", required_argument, NULL, 'd' },
-    { "help", no_argument, NULL, 'h' },
-    { NULL, 0, NULL, 0 },
-};
-
 int sb_command_scale(int argc, char **argv)
 {
     struct sb_request request = { .kind = SB_REQUEST_SCALE };
     struct sb_scale *scale = &request.as.scale;
     const char *dir = NULL;
-    int option;
+    int code;
 
-    while ((option = getopt_long(argc, argv, "d:h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'd':
-            dir = optarg;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return SB_EXIT_OK;
-        default: /* getopt_long has said what is wrong */
-            return sb_command_misuse("scale", "wrong option");
-        }
-    }
+    if (!sb_command_read_dir("scale", help, argc, argv, &dir, &code))
+        return code;
     if (optind + 2 != argc)
         return sb_command_misuse("scale", "give a group and a number");
     const char *group = argv[optind], *number = argv[optind + 1];

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/config_keys.h"
+#include "broker/process.h"
 #include "proto/error.h"
 
 void sb_config_init(struct sb_config *config)
@@ -161,6 +162,22 @@ sockbroker_status sb_endpoint_config_copy(const struct sb_endpoint_config *from,
     }
     *to_out = copy;
     return SOCKBROKER_OK;
+}
+
+bool sb_id_list_has(const struct sb_id_list *list, uint32_t id)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+bool sb_endpoint_config_admits(const struct sb_endpoint_config *endpoint, uint32_t uid, uint32_t gid)
+{
+    if (!endpoint->allow_uid.n && !endpoint->allow_gid.n)
+        return sb_process_is_own_user(uid);
+    return sb_id_list_has(&endpoint->allow_uid, uid) || sb_id_list_has(&endpoint->allow_gid, gid);
 }
 
 /* How often: with port 0, each time it is written asks for a port of its own. */

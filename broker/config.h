@@ -228,6 +228,11 @@ sockbroker_status sb_group_config_copy(const struct sb_group_config *from, struc
 
 const struct sb_group_config *sb_config_find_group(const struct sb_config *config, const char *name);
 
+bool sb_id_list_has(const struct sb_id_list *list, uint32_t id);
+
+/* May this user's processes serve it? */
+bool sb_endpoint_config_admits(const struct sb_endpoint_config *endpoint, uint32_t uid, uint32_t gid);
+
 /* Do both ask for the same listening sockets (addresses, family, backlog aside)? Everything else can change in place. */
 bool sb_endpoint_config_same_sockets(const struct sb_endpoint_config *a, const struct sb_endpoint_config *b);
 

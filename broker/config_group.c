@@ -173,21 +173,9 @@ sockbroker_status sb_config_complete(struct sb_config *config, struct sockbroker
 
 /* ---- checked ---- */
 
-static bool is_listed(const struct sb_id_list *list, uint32_t id)
-{
-    for (size_t i = 0; i < list->n; i++) {
-        if (list->ids[i] == id)
-            return true;
-    }
-    return false;
-}
-
-/* As sb_endpoint_admits_worker() will say. */
 static bool admits(const struct sb_endpoint_config *e, const struct sb_account *user)
 {
-    if (!user || (!e->allow_uid.n && !e->allow_gid.n))
-        return !user || sb_process_is_own_user(user->uid);
-    return is_listed(&e->allow_uid, user->uid) || is_listed(&e->allow_gid, user->gid);
+    return !user || sb_endpoint_config_admits(e, user->uid, user->gid);
 }
 
 static sockbroker_status check_endpoint(const struct sb_group_config *g, const struct sb_endpoint_config *e,

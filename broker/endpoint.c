@@ -10,7 +10,6 @@
 #include "broker/holder.h"
 #include "broker/listener.h"
 #include "broker/log.h"
-#include "broker/process.h"
 #include "broker/session.h"
 #include "broker/shard.h"
 #include "client-lib/datagram.h"
@@ -609,20 +608,9 @@ bool sb_endpoint_admits_client(const struct sb_endpoint *e, const struct sockbro
     return !e->config.allow.n || is_in(&e->config.allow, addr);
 }
 
-static bool is_listed(const struct sb_id_list *list, uint32_t id)
-{
-    for (size_t i = 0; i < list->n; i++) {
-        if (list->ids[i] == id)
-            return true;
-    }
-    return false;
-}
-
 bool sb_endpoint_admits_worker(const struct sb_endpoint *e, uint32_t uid, uint32_t gid)
 {
-    if (!e->config.allow_uid.n && !e->config.allow_gid.n)
-        return sb_process_is_own_user(uid);
-    return is_listed(&e->config.allow_uid, uid) || is_listed(&e->config.allow_gid, gid);
+    return sb_endpoint_config_admits(&e->config, uid, gid);
 }
 
 const char *sb_endpoint_state_name(const struct sb_endpoint *e)

@@ -37,18 +37,9 @@ struct made {
 
 /* ---- rules ---- */
 
-static bool is_listed(const struct sb_id_list *list, uint32_t uid)
-{
-    for (size_t i = 0; i < list->n; i++) {
-        if (list->ids[i] == uid)
-            return true;
-    }
-    return false;
-}
-
 bool sb_outbound_admits(const struct sb_broker *b, uint32_t uid)
 {
-    return sb_process_is_own_user(uid) || is_listed(&b->config.connect_uid, uid);
+    return sb_process_is_own_user(uid) || sb_id_list_has(&b->config.connect_uid, uid);
 }
 
 static sockbroker_status permit(void *arg, const struct sockbroker_addr *destination, struct sockbroker_error *error_out)
