@@ -14,6 +14,7 @@
 #include "broker/inherit.h"
 #include "broker/listener.h"
 #include "broker/log.h"
+#include "broker/opening.h"
 #include "broker/session.h"
 #include "broker/shard.h"
 #include "proto/error.h"
@@ -290,7 +291,7 @@ static sockbroker_status take_all(struct sb_broker *b, struct sb_given *list)
 static bool is_asked_for(const struct sb_config *config, const struct sb_inherited *s)
 {
     for (size_t i = 0; i < config->n_endpoints; i++) {
-        if (sb_endpoint_asks_for(&config->endpoints[i], s))
+        if (sb_opening_asks_for(&config->endpoints[i], s))
             return true;
     }
     return false;

@@ -46,10 +46,6 @@ struct sb_endpoint {
 sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint_config *config, const struct sb_config *next,
                                    struct sb_endpoint **endpoint_out, struct sockbroker_error *error_out);
 
-/* Does this configuration ask for exactly this socket, under its name if it has one? */
-struct sb_inherited;
-bool sb_endpoint_asks_for(const struct sb_endpoint_config *config, const struct sb_inherited *socket);
-
 /* Takes over a changed configuration in two steps, so that a reload happens whole or not at all: prepare opens the listening
  * sockets that are new, commit cannot fail, cancel forgets. Sockets that stay keep their queue. commit: true when they changed.
  */
