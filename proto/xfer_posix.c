@@ -113,14 +113,19 @@ static sockbroker_socket passenger_of(struct msghdr *m)
     return fd;
 }
 
+/* An end that goes away with packets unread makes the next call at the other end fail with ECONNRESET, once, before what is
+ * still to be read there. */
 static ssize_t receive_message(sockbroker_socket end, struct msghdr *m, bool wait)
 {
-    ssize_t n;
+    bool was_reset = false;
 
-    do
-        n = recvmsg(end, m, (wait ? 0 : MSG_DONTWAIT) | MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
-    return n;
+    for (;;) {
+        ssize_t n = recvmsg(end, m, (wait ? 0 : MSG_DONTWAIT) | MSG_CMSG_CLOEXEC);
+
+        if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || was_reset)))
+            return n;
+        was_reset |= errno == ECONNRESET;
+    }
 }
 
 static sockbroker_status receive_packet(sockbroker_socket end, bool wait, uint8_t *buf, size_t cap, size_t *len_out,

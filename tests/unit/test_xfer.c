@@ -675,6 +675,30 @@ static void a_worker_that_left_packets_unread_is_closed_too(void **state)
     close_pair(&p);
 }
 
+/* A broker that was killed with reports unread: the same, and the connections that it had sent must not be lost. */
+static void a_broker_that_left_reports_unread_takes_nothing_with_it(void **state)
+{
+    struct pair p;
+    struct sb_delivery d;
+    struct sb_report report = { .probe = 1 };
+    sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
+
+    (void)state;
+    open_pair(&p);
+    assert_status(SOCKBROKER_OK, send_lease(&p, 1, STDERR_FILENO));
+    assert_status(SOCKBROKER_OK, send_lease(&p, 2, STDERR_FILENO));
+    assert_status(SOCKBROKER_OK, sb_xfer_send_report(p.worker, &report));
+    sb_socket_close(&p.broker);
+    assert_status(SOCKBROKER_OK, sb_xfer_wait(p.worker, &d, &sock));
+    assert_int_equal(d.number, 1);
+    sb_socket_close(&sock);
+    assert_status(SOCKBROKER_OK, sb_xfer_receive(p.worker, &d, &sock));
+    assert_int_equal(d.number, 2);
+    sb_socket_close(&sock);
+    assert_status(SOCKBROKER_CLOSED, sb_xfer_receive(p.worker, &d, &sock));
+    close_pair(&p);
+}
+
 /* ---- no descriptor left ---- */
 
 static rlim_t limit_descriptors_to(rlim_t n)
@@ -1103,6 +1127,7 @@ int main(void)
         UNIT_TEST(a_worker_hears_closed_after_what_was_sent),
         UNIT_TEST(the_broker_hears_closed_after_what_was_reported),
         UNIT_TEST(a_worker_that_left_packets_unread_is_closed_too),
+        UNIT_TEST(a_broker_that_left_reports_unread_takes_nothing_with_it),
         UNIT_TEST(a_receiver_at_its_limit_says_which_lease),
         UNIT_TEST(withdrawing_needs_no_descriptor),
         UNIT_TEST(a_worker_that_sends_a_descriptor_is_stopped_by_the_kernel),
