@@ -66,6 +66,9 @@ uint32_t sb_call_caller(const struct sb_call *call);
 /* Has the caller gone meanwhile? */
 bool sb_call_is_lost(const struct sb_call *call);
 
+/* Waits until that caller has hung up, at most timeout_ms: so it has read what it was answered. True when it has. */
+bool sb_server_wait_caller(struct sb_server *server, uint32_t caller, uint32_t timeout_ms);
+
 /* Both end the call. Queued means nothing about delivery: the caller may be gone. */
 void sb_call_reply(struct sb_call *call, const struct sb_reply *reply);
 void sb_call_drop(struct sb_call *call);

@@ -52,6 +52,7 @@ struct sb_server {
     struct sb_server_options options;
     nng_socket sock;
     nng_mtx *lock; /* guards all that follows */
+    nng_cv *gone;  /* somebody has hung up */
     struct caller *callers;
     struct sb_call *calls;
     struct sb_call *queue;
@@ -166,6 +167,7 @@ static void pipe_gone(nng_pipe pipe, nng_pipe_ev event, void *arg)
         s->n_leaving -= c->leaving;
         HASH_DEL(s->callers, c);
     }
+    nng_cv_wake(s->gone);
     nng_mtx_unlock(s->lock);
     free(c);
 }
@@ -441,6 +443,19 @@ uint32_t sb_call_caller(const struct sb_call *call)
     return call->pipe_id;
 }
 
+bool sb_server_wait_caller(struct sb_server *s, uint32_t caller, uint32_t timeout_ms)
+{
+    nng_time until = nng_clock() + timeout_ms;
+    int rv = 0;
+
+    nng_mtx_lock(s->lock);
+    while (find_caller(s, caller) && rv != NNG_ETIMEDOUT)
+        rv = nng_cv_until(s->gone, until);
+    bool gone = !find_caller(s, caller);
+    nng_mtx_unlock(s->lock);
+    return gone;
+}
+
 bool sb_call_is_lost(const struct sb_call *call)
 {
     nng_mtx_lock(call->server->lock);
@@ -516,6 +531,8 @@ sockbroker_status sb_server_open(const char *path, const struct sb_server_option
     s->sock = (nng_socket)NNG_SOCKET_INITIALIZER;
     int rv = nng_mtx_alloc(&s->lock);
     if (!rv)
+        rv = nng_cv_alloc(&s->gone, s->lock);
+    if (!rv)
         rv = nng_rep0_open(&s->sock);
     if (!rv)
         rv = start(s, path);
@@ -563,6 +580,8 @@ void sb_server_close(struct sb_server *s)
     nng_close(s->sock); /* ends every context; pipe events are over when it returns */
     free_calls(s);
     free_callers(s);
+    if (s->gone)
+        nng_cv_free(s->gone);
     if (s->lock)
         nng_mtx_free(s->lock);
     free(s);

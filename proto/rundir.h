@@ -49,6 +49,16 @@ sockbroker_status sb_rundir_open(const char *dir, uint32_t mode, struct sb_rundi
 /* Removes the public names if they still lead to this broker, and lets go of the lock. */
 void sb_rundir_close(struct sb_rundir *rundir);
 
+/* The same claim, given on by the broker that has it: lock is its, and moves in on OK. The directory is looked at again.
+ * OK; UNSAFE_PATH (also when the lock is not that of this directory); the system's failures. */
+sockbroker_status sb_rundir_adopt(const char *dir, uint32_t mode, sockbroker_socket *lock, struct sb_rundir *rundir_out,
+                                  struct sockbroker_error *error_out);
+
+/* Before somebody else publishes: keep makes it possible to put our public names back; forget takes that away again. */
+sockbroker_status sb_rundir_keep(const struct sb_rundir *rundir, struct sockbroker_error *error_out);
+void sb_rundir_put_back(const struct sb_rundir *rundir);
+void sb_rundir_forget(const struct sb_rundir *rundir);
+
 /* Where to bind before publishing: the first letter and the generation, "c.7". */
 const char *sb_rundir_private_path(const struct sb_rundir *rundir, const char *file, char path_out[SB_PATH_MAX]);
 

@@ -206,6 +206,19 @@ static sockbroker_status make_dir(const char *dir, uint32_t mode, struct sockbro
     return errno == EEXIST ? SOCKBROKER_OK : sb_oserr_set(error, errno, dir, "make it or name another --dir");
 }
 
+static sockbroker_status check_all(const char *dir, uint32_t mode, struct sockbroker_error *error)
+{
+    sockbroker_status st = check_parents(dir, error);
+
+    if (!st)
+        st = make_dir(dir, mode, error);
+    if (!st)
+        st = check_own(dir, mode, error);
+    if (!st)
+        st = check_public(dir, SB_RUNDIR_CONTROL, error);
+    return st ? st : check_public(dir, SB_RUNDIR_HANDOFF, error);
+}
+
 sockbroker_status sb_rundir_open(const char *dir, uint32_t mode, struct sb_rundir *rundir_out,
                                  struct sockbroker_error *error_out)
 {
@@ -213,15 +226,7 @@ sockbroker_status sb_rundir_open(const char *dir, uint32_t mode, struct sb_rundi
 
     memcpy(r.dir, dir, strlen(dir) + 1);
     r.mode = mode;
-    sockbroker_status st = check_parents(dir, error_out);
-    if (!st)
-        st = make_dir(dir, mode, error_out);
-    if (!st)
-        st = check_own(dir, mode, error_out);
-    if (!st)
-        st = check_public(dir, SB_RUNDIR_CONTROL, error_out);
-    if (!st)
-        st = check_public(dir, SB_RUNDIR_HANDOFF, error_out);
+    sockbroker_status st = check_all(dir, mode, error_out);
     if (!st)
         st = lock_dir(&r, error_out);
     if (st) {
@@ -242,6 +247,64 @@ static bool holds_lock(const struct sb_rundir *r)
 
     return fstat(r->lock, &mine) == 0 && lstat(sb_rundir_path(r->dir, "lock", path), &there) == 0 &&
            mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
+sockbroker_status sb_rundir_adopt(const char *dir, uint32_t mode, sockbroker_socket *lock, struct sb_rundir *rundir_out,
+                                  struct sockbroker_error *error_out)
+{
+    struct sb_rundir r = SB_RUNDIR_NONE;
+
+    memcpy(r.dir, dir, strlen(dir) + 1);
+    r.mode = mode;
+    r.lock = *lock;
+    sockbroker_status st = check_all(dir, mode, error_out);
+    if (!st && !holds_lock(&r))
+        st = unsafe(error_out, dir, "its lock file is not the one that the running broker holds", "start the broker anew");
+    if (st)
+        return st;
+    sb_socket_take(lock);
+    count_generation(&r);
+    *rundir_out = r;
+    return SOCKBROKER_OK;
+}
+
+/* ---- while another takes the names ---- */
+
+static const char *const public_names[] = { SB_RUNDIR_CONTROL, SB_RUNDIR_HANDOFF };
+
+sockbroker_status sb_rundir_keep(const struct sb_rundir *r, struct sockbroker_error *error_out)
+{
+    char from[SB_PATH_MAX], to[SB_PATH_MAX];
+
+    for (size_t i = 0; i < sizeof(public_names) / sizeof(public_names[0]); i++) {
+        sb_rundir_path(r->dir, public_names[i], from);
+        sb_rundir_private_path(r, public_names[i], to);
+        unlink(to);
+        if (link(from, to))
+            return sb_oserr_set(error_out, errno, to, "check the directory");
+    }
+    return SOCKBROKER_OK;
+}
+
+/* rename() does nothing when both are one file: then the second name is still to be removed. */
+void sb_rundir_put_back(const struct sb_rundir *r)
+{
+    char from[SB_PATH_MAX], to[SB_PATH_MAX];
+
+    for (size_t i = 0; i < sizeof(public_names) / sizeof(public_names[0]); i++) {
+        sb_rundir_private_path(r, public_names[i], from);
+        sb_rundir_path(r->dir, public_names[i], to);
+        if (rename(from, to) == 0)
+            unlink(from);
+    }
+}
+
+void sb_rundir_forget(const struct sb_rundir *r)
+{
+    char path[SB_PATH_MAX];
+
+    for (size_t i = 0; i < sizeof(public_names) / sizeof(public_names[0]); i++)
+        unlink(sb_rundir_private_path(r, public_names[i], path));
 }
 
 void sb_rundir_close(struct sb_rundir *r)

@@ -22,6 +22,9 @@ sockbroker_status sb_socket_duplicate(sockbroker_socket sock, sockbroker_socket 
 /* False also for NONE. */
 bool sb_socket_is_datagram(sockbroker_socket sock);
 
+/* The same for all numbers of one socket, and no other open one's; 0 for NONE. */
+uint64_t sb_socket_identity(sockbroker_socket sock);
+
 bool sb_socket_is_nonblocking(sockbroker_socket sock);
 sockbroker_status sb_socket_set_nonblocking(sockbroker_socket sock, bool nonblocking);
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/oserr.h"
@@ -51,6 +52,13 @@ bool sb_socket_is_datagram(sockbroker_socket sock)
     socklen_t len = sizeof(type);
 
     return getsockopt(sock, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_DGRAM;
+}
+
+uint64_t sb_socket_identity(sockbroker_socket sock)
+{
+    struct stat facts;
+
+    return fstat(sock, &facts) ? 0 : (uint64_t)facts.st_ino;
 }
 
 bool sb_socket_is_nonblocking(sockbroker_socket sock)

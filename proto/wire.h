@@ -49,6 +49,9 @@
 #define SB_PAGE_GROUPS 4u
 #define SB_PAGE_GENERATIONS 8u
 #define SB_PAGE_SLOTS 16u
+#define SB_BINARY_MAX 1023u
+#define SB_UPGRADE_MS_MIN 100u
+#define SB_UPGRADE_MS_MAX 600000u
 #define SB_WORD_MAX 23u /* states, modes, policies in status messages */
 
 enum sb_verdict {
@@ -182,6 +185,11 @@ struct sb_groups_request {
 };
 
 /* The numbers of the fields in Request. */
+struct sb_upgrade {
+    char binary[SB_BINARY_MAX + 1]; /* "": the file that the broker was started from */
+    uint32_t timeout_ms;            /* 0: the default */
+};
+
 enum sb_request_kind {
     SB_REQUEST_ATTACH = 1,
     SB_REQUEST_NEXT,
@@ -199,6 +207,7 @@ enum sb_request_kind {
     SB_REQUEST_SCALE,
     SB_REQUEST_PAUSE,
     SB_REQUEST_GROUPS,
+    SB_REQUEST_UPGRADE = 30,
 };
 
 struct sb_request {
@@ -220,6 +229,7 @@ struct sb_request {
         struct sb_scale scale;
         struct sb_pause pause;
         struct sb_groups_request groups;
+        struct sb_upgrade upgrade;
     } as;
 };
 
@@ -277,6 +287,10 @@ struct sb_granted {
 struct sb_state {
     uint32_t chunk_len;
     uint8_t chunk[SB_CHUNK_MAX];
+};
+
+struct sb_upgraded {
+    char text[SB_FAILURE_TEXT_MAX + 1];
 };
 
 struct sb_histogram {
@@ -436,6 +450,7 @@ enum sb_reply_kind {
     SB_REPLY_STATE,
     SB_REPLY_OUTCOME = 20,
     SB_REPLY_GROUPS,
+    SB_REPLY_UPGRADED = 30,
 };
 
 struct sb_reply {
@@ -451,6 +466,7 @@ struct sb_reply {
         struct sb_state state;
         struct sb_outcome outcome;
         struct sb_groups_page groups;
+        struct sb_upgraded upgraded;
     } as;
 };
 

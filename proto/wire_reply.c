@@ -106,6 +106,12 @@ static const struct sb_wire_field outcome_fields[] = {
 
 static const struct sb_wire_message outcome_message = { SB_WIRE_MESSAGE(sb__outcome__descriptor, outcome_fields) };
 
+static const struct sb_wire_field upgraded_fields[] = {
+    SB_WIRE_TEXT(struct sb_upgraded, text),
+};
+
+static const struct sb_wire_message upgraded_message = { SB_WIRE_MESSAGE(sb__upgraded__descriptor, upgraded_fields) };
+
 static const struct sb_wire_field reply_fields[] = {
     SB_WIRE_CHILD(struct sb_reply, as.failure, &failure_message),
     SB_WIRE_CHILD(struct sb_reply, as.attached, &attached_message),
@@ -117,6 +123,7 @@ static const struct sb_wire_field reply_fields[] = {
     SB_WIRE_CHILD(struct sb_reply, as.state, &state_message),
     SB_WIRE_CHILD(struct sb_reply, as.outcome, &outcome_message),
     SB_WIRE_CHILD(struct sb_reply, as.groups, &sb_wire_groups_page),
+    SB_WIRE_CHILD(struct sb_reply, as.upgraded, &upgraded_message),
 };
 
 const struct sb_wire_message sb_wire_reply = {

@@ -210,6 +210,30 @@ static const struct sb_wire_field groups_fields[] = {
 
 static const struct sb_wire_message groups_message = { SB_WIRE_MESSAGE(sb__groups__descriptor, groups_fields) };
 
+/* ---- Upgrade ---- */
+
+static sockbroker_status check_upgrade(const void *message, struct sockbroker_error *error)
+{
+    const Sb__Upgrade *upgrade = message;
+
+    if (upgrade->binary[0] && upgrade->binary[0] != '/')
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "Upgrade.binary is no absolute path");
+    if (upgrade->timeout_ms && upgrade->timeout_ms < SB_UPGRADE_MS_MIN)
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "Upgrade.timeout_ms is %u; it must be 0 or %u..%u",
+                            (unsigned)upgrade->timeout_ms, SB_UPGRADE_MS_MIN, SB_UPGRADE_MS_MAX);
+    return SOCKBROKER_OK;
+}
+
+static const struct sb_wire_field upgrade_fields[] = {
+    SB_WIRE_TEXT(struct sb_upgrade, binary),
+    SB_WIRE_NUMBER(struct sb_upgrade, timeout_ms, 0, SB_UPGRADE_MS_MAX),
+};
+
+static const struct sb_wire_message upgrade_message = {
+    SB_WIRE_MESSAGE(sb__upgrade__descriptor, upgrade_fields),
+    .check = check_upgrade,
+};
+
 /* ---- Request ---- */
 
 static const struct sb_wire_field request_fields[] = {
@@ -229,6 +253,7 @@ static const struct sb_wire_field request_fields[] = {
     SB_WIRE_CHILD(struct sb_request, as.scale, &scale_message),
     SB_WIRE_CHILD(struct sb_request, as.pause, &pause_message),
     SB_WIRE_CHILD(struct sb_request, as.groups, &groups_message),
+    SB_WIRE_CHILD(struct sb_request, as.upgrade, &upgrade_message),
 };
 
 const struct sb_wire_message sb_wire_request = {

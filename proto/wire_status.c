@@ -7,7 +7,7 @@ static const struct sb_wire_field histogram_fields[] = {
     SB_WIRE_ANY(struct sb_histogram, sum_us),
 };
 
-static const struct sb_wire_message histogram_message = {
+const struct sb_wire_message sb_wire_histogram = {
     SB_WIRE_MESSAGE(sb__histogram__descriptor, histogram_fields),
 };
 
@@ -31,8 +31,8 @@ static const struct sb_wire_field endpoint_fields[] = {
     SB_WIRE_ANY(struct sb_endpoint_status, counters.accept_errors),
     SB_WIRE_ANY(struct sb_endpoint_status, counters.held),
     SB_WIRE_ANY(struct sb_endpoint_status, counters.held_max),
-    SB_WIRE_CHILD(struct sb_endpoint_status, counters.accept_to_lease, &histogram_message),
-    SB_WIRE_CHILD(struct sb_endpoint_status, counters.lease_to_ack, &histogram_message),
+    SB_WIRE_CHILD(struct sb_endpoint_status, counters.accept_to_lease, &sb_wire_histogram),
+    SB_WIRE_CHILD(struct sb_endpoint_status, counters.lease_to_ack, &sb_wire_histogram),
     SB_WIRE_TEXT(struct sb_endpoint_status, protocol),
     SB_WIRE_ANY(struct sb_endpoint_status, counters.granted),
     SB_WIRE_ANY(struct sb_endpoint_status, counters.repaired),

@@ -113,6 +113,8 @@ extern const struct sb_wire_message sb_wire_session_key;
 extern const struct sb_wire_message sb_wire_result;
 extern const struct sb_wire_message sb_wire_status_page;
 extern const struct sb_wire_message sb_wire_groups_page;
+extern const struct sb_wire_message sb_wire_histogram;
+extern const struct sb_wire_message sb_wire_takeover;
 
 /* Our struct as a protobuf-c message in the arena, pointing into our struct. NULL when a count or kind is beyond its
  * limit, or the arena is full. */

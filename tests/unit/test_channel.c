@@ -96,6 +96,7 @@ static void judge(struct house *h, struct sb_call *call, const struct sb_request
     case SB_REQUEST_SCALE:
     case SB_REQUEST_PAUSE:
     case SB_REQUEST_GROUPS:
+    case SB_REQUEST_UPGRADE:
         sb_call_drop(call);
         break;
     }

@@ -378,6 +378,25 @@ static void groups_max(union wire_any *m)
     m->request.as.groups = (struct sb_groups_request){ UINT32_MAX, UINT32_MAX, UINT32_MAX };
 }
 
+static void upgrade_min(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_UPGRADE;
+}
+
+static void upgrade_max(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_UPGRADE;
+    text_max(m->request.as.upgrade.binary, sizeof(m->request.as.upgrade.binary), 0);
+    m->request.as.upgrade.binary[0] = '/';
+    m->request.as.upgrade.timeout_ms = SB_UPGRADE_MS_MAX;
+}
+
+static void upgraded_max(union wire_any *m)
+{
+    m->reply.kind = SB_REPLY_UPGRADED;
+    memset(m->reply.as.upgraded.text, 'x', SB_FAILURE_TEXT_MAX);
+}
+
 static void failure_min(union wire_any *m)
 {
     m->reply.kind = SB_REPLY_FAILURE;
@@ -855,6 +874,8 @@ static const struct sample samples[] = {
     SAMPLE(REQUEST, pause_max),
     SAMPLE(REQUEST, groups_min),
     SAMPLE(REQUEST, groups_max),
+    SAMPLE(REQUEST, upgrade_min),
+    SAMPLE(REQUEST, upgrade_max),
     SAMPLE(REPLY, failure_min),
     SAMPLE(REPLY, failure_max),
     SAMPLE(REPLY, attached_min),
@@ -884,6 +905,7 @@ static const struct sample samples[] = {
     SAMPLE(REPLY, groups_page_empty),
     SAMPLE(REPLY, groups_page_min),
     SAMPLE(REPLY, groups_page_max),
+    SAMPLE(REPLY, upgraded_max),
     SAMPLE(HELLO, hello_min),
     SAMPLE(HELLO, hello_max),
     SAMPLE(WELCOME, welcome_min),
@@ -1217,6 +1239,11 @@ static const struct struct_case struct_cases[] = {
     { "withdraw_id_0", "withdraw_min", SET(request.as.withdraw.session.id, 0), "SessionKey.id is 0" },
     { "withdraw_name_empty", "withdraw_min", SET(request.as.withdraw.name[0], 0), "Withdraw.name is \"\"; it must be 1..63" },
     { "withdraw_name_dot", "withdraw_min", SET(request.as.withdraw.name[0], '.'), "Withdraw.name is \".\"; it must" },
+    { "upgrade_relative", "upgrade_max", SET(request.as.upgrade.binary[0], 'x'), "Upgrade.binary is no absolute path" },
+    { "upgrade_timeout_99", "upgrade_min", SET(request.as.upgrade.timeout_ms, 99),
+      "Upgrade.timeout_ms is 99; it must be 0 or" },
+    { "upgrade_timeout_max", "upgrade_max", SET(request.as.upgrade.timeout_ms, SB_UPGRADE_MS_MAX + 1),
+      "Upgrade.timeout_ms is" },
     { "read_state_id_0", "read_state_min", SET(request.as.read_state.session.id, 0), "SessionKey.id is 0" },
     { "read_state_grant_0", "read_state_min", SET(request.as.read_state.grant_id, 0), "ReadState.grant_id is 0" },
     { "read_state_offset", "read_state_min", SET(request.as.read_state.offset, 65537),
