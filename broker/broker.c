@@ -18,6 +18,7 @@
 #include "broker/reload.h"
 #include "broker/session.h"
 #include "broker/supervise.h"
+#include "broker/takeover.h"
 #include "broker/ticker.h"
 #include "broker/waiter.h"
 #include "broker/watch.h"
@@ -63,6 +64,8 @@ static void on_tick(void *arg)
     struct sb_broker *b = arg;
 
     sb_watch_tick(b);
+    sb_giving_tick(b, sb_clock_ms());
+    sb_taking_tick(b, sb_clock_ms());
     if (b->state == SB_BROKER_STOPPING && has_stopped(b))
         uv_stop(&b->loop);
 }
@@ -71,10 +74,14 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct sb_broker *b = handle->data;
 
+    static const struct sb_upgrade as_it_is;
+
     sb_log(SB_LOG_NOTICE, "signal", "number=%d", number);
-    if (handle == &b->on_hup)
+    if (handle == &b->on_usr2)
+        sb_giving_begin(b, &as_it_is, NULL);
+    else if (handle == &b->on_hup)
         sb_broker_reload(b);
-    else
+    else if (!sb_giving_holds_stop(b))
         sb_broker_stop(b);
 }
 
@@ -89,6 +96,7 @@ void sb_broker_stop(struct sb_broker *b)
         uv_stop(&b->loop);
         return;
     }
+    sb_giving_cancel(b);
     sb_notify_stopping();
     b->state = SB_BROKER_STOPPING;
     b->stop_began_ms = sb_clock_ms();
@@ -125,7 +133,7 @@ void sb_broker_reload(struct sb_broker *b)
     struct sockbroker_error error;
     struct sb_config fresh;
 
-    if (b->state == SB_BROKER_STOPPING)
+    if (b->state == SB_BROKER_STOPPING || sb_giving_holds_reload(b))
         return;
     if (sb_supervise_is_rolling(b, true)) {
         sb_log(SB_LOG_NOTICE, "reload_waits", "cause=\"a generation is being replaced\"");
@@ -165,8 +173,14 @@ static sockbroker_status open_server(struct sb_broker *b, struct sockbroker_erro
         .arg = b,
     };
     char path[SB_PATH_MAX];
-    sockbroker_status st =
-        sb_server_open(sb_rundir_private_path(&b->rundir, SB_RUNDIR_CONTROL, path), &options, &b->server, error);
+
+    return sb_server_open(sb_rundir_private_path(&b->rundir, SB_RUNDIR_CONTROL, path), &options, &b->server, error);
+}
+
+/* The handoff socket first: who finds control goes there next. */
+static sockbroker_status publish(struct sb_broker *b, struct sockbroker_error *error)
+{
+    sockbroker_status st = sb_rundir_publish(&b->rundir, SB_RUNDIR_HANDOFF, error);
 
     return st ? st : sb_rundir_publish(&b->rundir, SB_RUNDIR_CONTROL, error);
 }
@@ -186,6 +200,7 @@ static void start_events(struct sb_broker *b)
     watch_signal(b, &b->on_int, SIGINT);
     watch_signal(b, &b->on_quit, SIGQUIT);
     watch_signal(b, &b->on_hup, SIGHUP);
+    watch_signal(b, &b->on_usr2, SIGUSR2);
     sb_process_unblock_signals();
 }
 
@@ -195,18 +210,26 @@ static uint64_t first_sequence(void)
     return sb_clock_ns() >> 10 & ((1ull << 43) - 1);
 }
 
-static sockbroker_status start(struct sb_broker *b, struct sockbroker_error *error)
+static sockbroker_status claim_dir(struct sb_broker *b, struct sockbroker_error *error)
 {
     char dir[SB_RUNDIR_MAX];
+
+    if (b->taking)
+        return sb_taking_offer(b, error);
+    sockbroker_status st = sb_rundir_find(b->config.dir, dir, error);
+    return st ? st : sb_rundir_open(dir, b->config.dir_mode, &b->rundir, error);
+}
+
+/* Everything but what others see of it. */
+static sockbroker_status prepare(struct sb_broker *b, struct sockbroker_error *error)
+{
     sockbroker_status st = sb_channel_prepare(error);
 
     if (!st)
         st = sb_limits_set(b, error);
     if (!st)
-        st = sb_rundir_find(b->config.dir, dir, error);
-    if (!st)
-        st = sb_rundir_open(dir, b->config.dir_mode, &b->rundir, error);
-    if (!st)
+        st = claim_dir(b, error);
+    if (!st && !b->taking)
         st = sb_custody_open(b, error);
     if (!st)
         st = sb_reload_endpoints(b, &b->config, error);
@@ -218,8 +241,25 @@ static sockbroker_status start(struct sb_broker *b, struct sockbroker_error *err
     if (!st)
         st = sb_greeter_open(b, &b->greeter, error);
     if (!st)
-        st = open_server(b, error);
-    return st ? st : sb_supervise_open(b, error);
+        st = sb_supervise_open(b, error);
+    return st ? st : open_server(b, error);
+}
+
+static sockbroker_status start(struct sb_broker *b, struct sockbroker_error *error)
+{
+    sockbroker_status st = prepare(b, error);
+
+    if (!st && b->taking)
+        st = sb_taking_state(b, error);
+    if (!st)
+        st = publish(b, error);
+    if (!st && b->taking)
+        st = sb_taking_finish(b, error);
+    if (st && b->taking)
+        sb_taking_fail(b->taking, error);
+    if (!st)
+        sb_supervise_start(b); /* its workers look for the names */
+    return st;
 }
 
 /* ---- end ---- */
@@ -279,7 +319,10 @@ sockbroker_status sb_broker_run(struct sb_broker *b, struct sockbroker_error *er
         sb_custody_ready(b);
         sb_log(SB_LOG_NOTICE, "ready", "dir=%s pid=%u version=%s max_connections=%u max_workers=%u", b->rundir.dir,
                sb_process_id(), sockbroker_version(), b->max_connections, b->max_sessions);
-        sb_notify_ready("serving");
+        if (b->taking)
+            sb_notify_ready_as(sb_process_id());
+        else
+            sb_notify_ready("serving");
         sb_ticker_set(b->tick, SB_TICK_MS, SB_TICK_MS);
         uv_run(&b->loop, UV_RUN_DEFAULT);
         sb_log(SB_LOG_NOTICE, "stopped", "connections_left=%u", b->leases.n_conns);

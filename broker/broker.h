@@ -19,6 +19,8 @@ struct sb_endpoint;
 struct sb_session;
 struct sb_greeter;
 struct sb_supervisor;
+struct sb_giving;
+struct sb_taking;
 struct sb_mailbox;
 struct sb_ticker;
 struct sb_waiter;
@@ -33,7 +35,10 @@ struct sb_broker {
     struct sb_config config;
     sockbroker_status (*read_config)(void *arg, struct sb_config *config_out, struct sockbroker_error *error_out);
     void *read_config_arg;
+    char *const *args; /* of the command line, from "serve" on: a new broker gets them too */
     enum sb_broker_state state;
+    struct sb_giving *giving; /* a new broker is about to take our place */
+    struct sb_taking *taking; /* we take the place of another */
     struct sb_rundir rundir;
     struct sb_server *server;
     struct sb_greeter *greeter;
@@ -51,6 +56,8 @@ struct sb_broker {
     uint32_t n_attaching;      /* sessions that have not taken their pair yet */
     uint32_t n_closing;        /* connections that a thread is closing, see closer.h */
     uint32_t max_connections;
+    uint32_t n_descriptors; /* that connections and rings may have */
+    uint32_t n_rings;
     uint32_t max_sessions;
     uint64_t started_ms;
     uint64_t stop_began_ms;
@@ -61,6 +68,7 @@ struct sb_broker {
     struct sb_grant *grants; /* uthash: sockets on their way to and from workers that asked */
     uint64_t n_grants_made;
     uint64_t n_grants_given;
+    uint64_t n_probes;        /* sent, to whatever worker */
     struct sb_kept *deposits; /* list, the oldest first */
     uint32_t n_deposits;
     uint64_t deposits_expired;
@@ -71,7 +79,7 @@ struct sb_broker {
 
     uv_async_t control_wake;
     struct sb_ticker *tick;
-    uv_signal_t on_term, on_int, on_quit, on_hup;
+    uv_signal_t on_term, on_int, on_quit, on_hup, on_usr2;
 };
 
 /* Runs until told to stop. config moves in. OK; or what kept it from starting, with error. */

@@ -19,6 +19,7 @@ enum {
 int sb_command_serve(int argc, char **argv);
 int sb_command_status(int argc, char **argv);
 int sb_command_drain(int argc, char **argv);
+int sb_command_upgrade(int argc, char **argv);
 int sb_command_check(int argc, char **argv);
 int sb_command_addresses(int argc, char **argv);
 int sb_command_connect(int argc, char **argv);

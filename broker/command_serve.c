@@ -6,6 +6,7 @@
 #include "broker/log.h"
 #include "broker/process.h"
 #include "broker/serve_options.h"
+#include "broker/takeover.h"
 
 static const char serve_help[] =
     "usage: sockbroker serve [--config FILE] [--endpoint NAME=ADDRESS[+ADDRESS][,KEY=VALUE...]]... [--dir DIR]\n"
@@ -27,11 +28,19 @@ static sockbroker_status read_again(void *arg, struct sb_config *config_out, str
     return sb_serve_options_load(arg, config_out, error_out);
 }
 
-static sockbroker_status run_broker(struct sb_broker *b, struct sb_serve_options *options, struct sockbroker_error *error)
+/* This process is the keeper, unless one has started it, or a broker that makes way for it. */
+static bool wants_keeper(const struct sb_broker *b)
+{
+    return b->config.keeper == SB_KEEPING_KEEPER && !b->taking && !sb_keeper_is_ours();
+}
+
+static sockbroker_status run_broker(struct sb_broker *b, struct sb_serve_options *options, char **argv,
+                                    struct sockbroker_error *error)
 {
     sb_process_set_name("sockbroker"); /* a keeper starts it by another path */
-    sb_process_ignore_upgrade();
+    sb_process_ignore_upgrade(); /* until it listens for it */
     sb_log_open(b->config.log_level);
+    b->args = argv;
     b->read_config = read_again;
     b->read_config_arg = options;
     sockbroker_status st = sb_broker_run(b, error);
@@ -61,11 +70,15 @@ int sb_command_serve(int argc, char **argv)
         fputs(serve_help, stdout);
         return SB_EXIT_OK;
     }
-    sockbroker_status st = sb_serve_options_load(&options, &broker.config, &error);
-    if (!st && broker.config.keeper == SB_KEEPING_KEEPER && !sb_keeper_is_ours())
+    sockbroker_status st = sb_taking_open(&broker.taking, &error);
+    if (!st)
+        st = sb_serve_options_load(&options, &broker.config, &error);
+    if (st && broker.taking)
+        sb_taking_fail(broker.taking, &error);
+    if (!st && wants_keeper(&broker))
         return run_keeper(&broker.config, argv);
     if (!st)
-        st = run_broker(&broker, &options, &error);
+        st = run_broker(&broker, &options, argv, &error);
     sb_config_deinit(&broker.config);
     return st ? sb_command_fail("serve", &error) : SB_EXIT_OK;
 }

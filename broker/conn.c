@@ -88,6 +88,32 @@ sockbroker_status sb_lease_begin(struct sb_lease_table *t, struct sb_conn *c)
     return SOCKBROKER_OK;
 }
 
+sockbroker_status sb_lease_restore(struct sb_lease_table *t, struct sb_conn *c, uint64_t lease_id)
+{
+    uint32_t slot = (uint32_t)(lease_id & SLOT_MASK);
+
+    while (slot >= t->n_slots) {
+        sockbroker_status st = grow(t);
+        if (st)
+            return st;
+    }
+    if (t->slots[slot] || !sb_lease_was_given(t, lease_id))
+        return SOCKBROKER_INVALID;
+    c->info.lease_id = lease_id;
+    t->slots[slot] = c;
+    t->n_leased++;
+    return SOCKBROKER_OK;
+}
+
+void sb_leases_settle(struct sb_lease_table *t)
+{
+    t->n_free = 0;
+    for (uint32_t i = t->n_slots; i-- > 0;) {
+        if (!t->slots[i])
+            t->free_slots[t->n_free++] = i;
+    }
+}
+
 void sb_lease_end(struct sb_lease_table *t, struct sb_conn *c)
 {
     uint32_t slot = (uint32_t)(c->info.lease_id & SLOT_MASK);

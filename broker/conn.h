@@ -51,6 +51,11 @@ void sb_conn_destroy(struct sb_lease_table *t, struct sb_conn *conn);
 sockbroker_status sb_lease_begin(struct sb_lease_table *t, struct sb_conn *conn);
 void sb_lease_end(struct sb_lease_table *t, struct sb_conn *conn);
 
+/* The lease of a connection that another broker had given. Restore all there are, then settle once; no other lease before that.
+ * OK, INVALID (not an id of ours, or twice the same), NO_MEMORY. */
+sockbroker_status sb_lease_restore(struct sb_lease_table *t, struct sb_conn *conn, uint64_t lease_id);
+void sb_leases_settle(struct sb_lease_table *t);
+
 /* The connection of a living lease, else NULL. */
 struct sb_conn *sb_lease_find(const struct sb_lease_table *t, uint64_t lease_id);
 

@@ -14,6 +14,7 @@
 #include "broker/share.h"
 #include "broker/status.h"
 #include "broker/supervise.h"
+#include "broker/takeover.h"
 #include "broker/waiter.h"
 #include "proto/secret.h"
 
@@ -93,6 +94,14 @@ static void drain(struct sb_broker *b, const struct sb_drain *drain, struct sb_c
         sb_control_fail(call, SOCKBROKER_REFUSED, "only the broker's own user and root may drain workers");
 }
 
+static void upgrade(struct sb_broker *b, const struct sb_upgrade *upgrade, struct sb_call *call)
+{
+    if (sb_process_is_own_user(sb_call_uid(call)))
+        sb_giving_begin(b, upgrade, call);
+    else
+        sb_control_fail(call, SOCKBROKER_REFUSED, "only the broker's own user and root may replace it");
+}
+
 /* What only a session may ask: a socket, or to leave one. */
 static void serve_session(struct sb_broker *b, const struct sb_request *request, const struct sb_session_key *key,
                           struct sb_call *call)
@@ -136,6 +145,7 @@ static void serve_session(struct sb_broker *b, const struct sb_request *request,
     case SB_REQUEST_SCALE:
     case SB_REQUEST_PAUSE:
     case SB_REQUEST_GROUPS:
+    case SB_REQUEST_UPGRADE:
         break;
     }
 }
@@ -169,6 +179,7 @@ static const struct sb_session_key *key_of(const struct sb_request *request)
     case SB_REQUEST_SCALE:
     case SB_REQUEST_PAUSE:
     case SB_REQUEST_GROUPS:
+    case SB_REQUEST_UPGRADE:
         break;
     }
     return NULL;
@@ -186,6 +197,8 @@ static void serve(struct sb_broker *b, const struct sb_request *request, struct 
         status(b, &request->as.status, call);
     else if (request->kind == SB_REQUEST_GROUPS)
         groups(b, &request->as.groups, call);
+    else if (request->kind == SB_REQUEST_UPGRADE)
+        upgrade(b, &request->as.upgrade, call);
     else if (request->kind == SB_REQUEST_DRAIN)
         drain(b, &request->as.drain, call);
     else

@@ -10,6 +10,7 @@
 #include "broker/control.h"
 #include "broker/custody.h"
 #include "broker/custody_link.h"
+#include "broker/deposit_inside.h"
 #include "broker/deposit_memory.h"
 #include "broker/grant.h"
 #include "broker/log.h"
@@ -20,20 +21,6 @@
 #include "proto/error.h"
 #include "proto/failpoint.h"
 #include "proto/socket.h"
-
-struct sb_kept {
-    struct sb_broker *broker;
-    struct sb_deposit asked; /* name, lifetime, state_len, allow_uids */
-    char owner[SOCKBROKER_NAME_MAX + 1];
-    uint32_t uid;
-    uint8_t *state;
-    uint32_t n_received; /* of state */
-    sockbroker_socket sock;
-    struct sockbroker_socket_info info;
-    uint64_t since_ms;
-    struct sb_grant *taker; /* the worker that is taking it; NULL: nobody */
-    struct sb_kept *prev, *next;
-};
 
 /* ---- for the next broker ---- */
 
@@ -215,7 +202,7 @@ static void on_deposit_ended(struct sb_grant *g)
 
 static const struct sb_grant_kind deposit_kind = { .is_inward = true, .arrived = on_arrived, .ended = on_deposit_ended };
 
-static struct sb_kept *make_kept(struct sb_session *s, const struct sb_deposit *request)
+static struct sb_kept *make_kept(struct sb_broker *b, const struct sb_deposit *request, const char *owner, uint32_t uid)
 {
     struct sb_kept *k = sb_failpoint("deposit_memory") ? NULL : calloc(1, sizeof(*k));
 
@@ -226,11 +213,30 @@ static struct sb_kept *make_kept(struct sb_session *s, const struct sb_deposit *
         free(k);
         return NULL;
     }
-    k->broker = s->broker;
+    k->broker = b;
     k->asked = *request;
-    k->uid = s->peer.uid;
+    k->uid = uid;
     k->sock = SOCKBROKER_SOCKET_NONE;
-    memcpy(k->owner, s->name, sizeof(k->owner));
+    memcpy(k->owner, owner, sizeof(k->owner));
+    return k;
+}
+
+struct sb_kept *sb_deposit_restore(struct sb_broker *b, const struct sb_takeover_deposit *record, sockbroker_socket *sock)
+{
+    struct sb_deposit asked = { .lifetime_ms = record->lifetime_ms, .state_len = record->state_len };
+
+    memcpy(asked.name, record->name, sizeof(asked.name));
+    asked.n_allow_uids = record->n_allow_uids;
+    memcpy(asked.allow_uids, record->allow_uids, sizeof(asked.allow_uids));
+    struct sb_kept *k = find(b, record->name) ? NULL : make_kept(b, &asked, record->owner, record->uid);
+    if (!k)
+        return NULL;
+    k->info = record->record.info;
+    k->info.lease_id = 0;
+    k->since_ms = record->since_ms;
+    k->sock = sb_socket_take(sock);
+    DL_APPEND(b->deposits, k);
+    b->n_deposits++;
     return k;
 }
 
@@ -242,7 +248,7 @@ static sockbroker_status begin(struct sb_session *s, const struct sb_deposit *re
     if (st)
         return st;
     struct sb_grant *g;
-    struct sb_kept *k = make_kept(s, request);
+    struct sb_kept *k = make_kept(s->broker, request, s->name, s->peer.uid);
     st = k ? sb_grant_create(s, &deposit_kind, SOCKBROKER_SOCKET_NONE, k, &g) : SOCKBROKER_NO_MEMORY;
     if (st) {
         if (k)

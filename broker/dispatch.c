@@ -93,6 +93,28 @@ void sb_dispatch_new(struct sb_endpoint *e, sockbroker_socket *sock, const struc
     hold(c, false);
 }
 
+sockbroker_status sb_dispatch_restore(struct sb_endpoint *e, const struct sb_takeover_connection *r, struct sb_session *session,
+                                      sockbroker_socket *sock)
+{
+    struct sb_lease_table *leases = &e->broker->leases;
+    struct sb_conn *c;
+    sockbroker_status st = sb_conn_create(leases, sock, &r->record.info, e, &c);
+
+    if (st)
+        return st;
+    e->n_conns++;
+    if (!session) {
+        hold(c, false);
+        return SOCKBROKER_OK;
+    }
+    st = sb_lease_restore(leases, c, r->lease_id);
+    if (st)
+        return st; /* the process ends */
+    c->leased_ns = r->leased_ns;
+    sb_session_restore_lease(session, c);
+    return SOCKBROKER_OK;
+}
+
 void sb_dispatch_again(struct sb_conn *c)
 {
     sb_lease_end(&c->endpoint->broker->leases, c);

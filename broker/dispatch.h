@@ -4,12 +4,17 @@
 #define SB_BROKER_DISPATCH_H
 
 #include "broker/broker.h"
+#include "proto/wire_takeover.h"
 
 struct sb_endpoint;
 struct sb_session;
 
 /* A fresh connection: to a worker, into the queue, or refused. sock moves in. */
 void sb_dispatch_new(struct sb_endpoint *e, sockbroker_socket *sock, const struct sockbroker_socket_info *info);
+
+/* One that the broker before had. session NULL: it waits. lease_id as it was. OK, INVALID, NO_MEMORY; sock moves in on OK. */
+sockbroker_status sb_dispatch_restore(struct sb_endpoint *e, const struct sb_takeover_connection *record,
+                                      struct sb_session *session, sockbroker_socket *sock);
 
 /* A lease that ended without ack and whose connection is still good: to another worker, before all newer ones. */
 void sb_dispatch_again(struct sb_conn *conn);

@@ -40,6 +40,27 @@ sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint
     return SOCKBROKER_OK;
 }
 
+sockbroker_status sb_endpoint_create_closing(struct sb_broker *b, const struct sb_endpoint_config *config,
+                                             struct sb_endpoint **endpoint_out)
+{
+    struct sb_endpoint *e = calloc(1, sizeof(*e));
+
+    if (!e)
+        return SOCKBROKER_NO_MEMORY;
+    e->broker = b;
+    e->state = SB_ENDPOINT_CLOSING;
+    e->closing_ms = sb_clock_ms();
+    sb_selector_init(&e->selector, config->policy);
+    sockbroker_status st = sb_endpoint_config_copy(config, &e->config);
+    if (st) {
+        free(e);
+        return st;
+    }
+    DL_APPEND(b->endpoints, e);
+    *endpoint_out = e;
+    return SOCKBROKER_OK;
+}
+
 /* A worker that is well, or another listener, may have the same socket: then its queue is in good hands. */
 static bool is_shared(struct sb_broker *b, const struct sb_listener *l)
 {
@@ -219,8 +240,9 @@ bool sb_endpoint_refuses(const struct sb_endpoint *e)
 bool sb_endpoint_has_room(const struct sb_endpoint *e)
 {
     const struct sb_broker *b = e->broker;
+    uint32_t n = b->leases.n_conns + b->n_closing + b->n_deposits;
 
-    if (e->state != SB_ENDPOINT_LISTENING || b->leases.n_conns + b->n_closing + b->n_deposits >= b->max_connections)
+    if (e->state != SB_ENDPOINT_LISTENING || n >= b->max_connections || n + b->n_rings >= b->n_descriptors)
         return false;
     if (e->paused)
         return e->counters.held < e->config.hold_max;

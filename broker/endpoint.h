@@ -46,6 +46,10 @@ struct sb_endpoint {
 sockbroker_status sb_endpoint_open(struct sb_broker *b, const struct sb_endpoint_config *config, const struct sb_config *next,
                                    struct sb_endpoint **endpoint_out, struct sockbroker_error *error_out);
 
+/* One that does not listen any more, for what an earlier broker has left to hand over. It is appended to the broker's. */
+sockbroker_status sb_endpoint_create_closing(struct sb_broker *b, const struct sb_endpoint_config *config,
+                                             struct sb_endpoint **endpoint_out);
+
 /* Takes over a changed configuration in two steps, so that a reload happens whole or not at all: prepare opens the listening
  * sockets that are new, commit cannot fail, cancel forgets. Sockets that stay keep their queue. commit: true when they changed.
  */

@@ -312,11 +312,6 @@ sockbroker_status sb_greeter_open(struct sb_broker *b, struct sb_greeter **greet
     if (!st) {
         g->poll.data = g;
         resume(g);
-        st = sb_rundir_publish(&b->rundir, SB_RUNDIR_HANDOFF, error_out);
-        if (st) {
-            sb_greeter_close(g);
-            return st;
-        }
         *greeter_out = g;
         return SOCKBROKER_OK;
     }

@@ -56,6 +56,7 @@ sockbroker_status sb_limits_set(struct sb_broker *b, struct sockbroker_error *er
                b->max_sessions, (unsigned long long)limit);
     }
     uint64_t left = limit - base - PER_SESSION * (uint64_t)b->max_sessions;
+    b->n_descriptors = (uint32_t)(left > UINT32_MAX ? UINT32_MAX : left);
     b->max_connections = (uint32_t)(left > CONNECTIONS_CAP ? CONNECTIONS_CAP : left);
     if (c->max_connections && c->max_connections < b->max_connections)
         b->max_connections = c->max_connections;

@@ -2,7 +2,7 @@
  *
  * Each worker costs four (two ends of its pair, its process handle, its control connection), and two more if the broker starts
  * it, each listening socket one, each connection one; 288 are kept for everything else, so that control works when connections
- * have taken all the rest.
+ * have taken all the rest. Rings (one each) come out of the connections' share, at most half of it.
  */
 #ifndef SB_BROKER_LIMITS_H
 #define SB_BROKER_LIMITS_H

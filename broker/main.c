@@ -19,6 +19,7 @@ static const struct command {
     { "scale", sb_command_scale, "start more of them, or let some go" },
     { "pause", sb_command_pause, "let an endpoint's new connections wait" },
     { "resume", sb_command_resume, "end a pause" },
+    { "upgrade", sb_command_upgrade, "replace the running broker; clients and workers notice nothing" },
     { "check", sb_command_check, "read and judge a configuration; binds nothing" },
     { "addresses", sb_command_addresses, "show the addresses of a host in the order to try them" },
     { "connect", sb_command_connect, "copy to and from a connection that the broker makes" },

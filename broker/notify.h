@@ -6,7 +6,8 @@
 
 /* Each does nothing without NOTIFY_SOCKET; failures are ignored. The socket may be abstract ("@...") or a path. */
 void sb_notify_ready(const char *status_line);
-void sb_notify_reloading(void); /* with MONOTONIC_USEC, as systemd.service(5) asks for Type=notify-reload */
+void sb_notify_ready_as(unsigned pid); /* the same from a process that the manager did not start: MAINPID */
+void sb_notify_reloading(void);        /* with MONOTONIC_USEC, as systemd.service(5) asks for Type=notify-reload */
 void sb_notify_stopping(void);
 
 /* A socket that is connected to the manager, for messages with descriptors; yours. False: there is none, or no descriptor. */

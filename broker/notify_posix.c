@@ -83,6 +83,14 @@ void sb_notify_ready(const char *status_line)
     tell(message);
 }
 
+void sb_notify_ready_as(unsigned pid)
+{
+    char message[MESSAGE_MAX];
+
+    snprintf(message, sizeof(message), "MAINPID=%u\nREADY=1\nSTATUS=serving", pid);
+    tell(message);
+}
+
 void sb_notify_reloading(void)
 {
     char message[MESSAGE_MAX];

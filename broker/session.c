@@ -73,7 +73,7 @@ static sockbroker_status take_places(struct sb_session *s, const struct sb_attac
 static sockbroker_status fill(struct sb_session *s, const struct sb_attach *attach, const struct sb_peer *ids)
 {
     s->state = SB_SESSION_ATTACHING;
-    s->end = s->worker_end = SOCKBROKER_SOCKET_NONE;
+    s->end = s->worker_end = s->ring_memory = SOCKBROKER_SOCKET_NONE;
     s->peer = *ids;
     s->peer.handle = SOCKBROKER_SOCKET_NONE;
     memcpy(s->name, attach->name, sizeof(s->name));
@@ -89,7 +89,7 @@ static sockbroker_status fill(struct sb_session *s, const struct sb_attach *atta
 }
 
 /* uthash leaves tbl NULL when it could not grow. */
-static sockbroker_status enter(struct sb_session *s)
+sockbroker_status sb_session_enter(struct sb_session *s)
 {
     struct sb_broker *b = s->broker;
 
@@ -116,6 +116,13 @@ static void leave_all(struct sb_session *s)
     s->n_places = 0;
 }
 
+void sb_session_discard(struct sb_session *s)
+{
+    leave_all(s);
+    free(s->places);
+    free(s);
+}
+
 sockbroker_status sb_session_create(struct sb_broker *b, const struct sb_attach *attach, const struct sb_peer *ids,
                                     struct sb_session **session_out)
 {
@@ -126,11 +133,9 @@ sockbroker_status sb_session_create(struct sb_broker *b, const struct sb_attach 
     s->broker = b;
     sockbroker_status st = fill(s, attach, ids);
     if (!st)
-        st = enter(s);
+        st = sb_session_enter(s);
     if (st) {
-        leave_all(s);
-        free(s->places);
-        free(s);
+        sb_session_discard(s);
         return st;
     }
     *session_out = s;
@@ -246,14 +251,29 @@ static void on_death(uv_poll_t *poll, int status, int events)
     sb_dispatch_pump(b);
 }
 
-/* A worker that gets none sends packets. */
+/* A worker that gets none sends packets: a ring costs a descriptor, and connections need them more. */
 static void give_ring(struct sb_session *s)
 {
-    sockbroker_socket memory = SOCKBROKER_SOCKET_NONE;
+    struct sb_broker *b = s->broker;
 
-    if (!sb_ring_create(&s->ring, &memory) && sb_xfer_send_ring(s->end, memory))
-        sb_ring_close(&s->ring);
-    sb_socket_close(&memory);
+    if (b->n_rings >= b->n_descriptors / 2 || sb_ring_create(&s->ring, &s->ring_memory))
+        return;
+    if (sb_xfer_send_ring(s->end, s->ring_memory) == SOCKBROKER_OK) {
+        b->n_rings++;
+        return;
+    }
+    sb_ring_close(&s->ring);
+    sb_socket_close(&s->ring_memory);
+}
+
+sockbroker_status sb_session_watch_death(struct sb_session *s)
+{
+    if (uv_poll_init_socket(&s->broker->loop, &s->death, s->peer.handle))
+        return SOCKBROKER_NO_MEMORY;
+    s->watches_death = true;
+    s->death.data = s;
+    uv_poll_start(&s->death, UV_READABLE, on_death);
+    return SOCKBROKER_OK;
 }
 
 sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *handle, bool wants_ring,
@@ -267,12 +287,13 @@ sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *ha
     if (st)
         return st;
     s->in_mailbox = true;
-    if (uv_poll_init_socket(&s->broker->loop, &s->death, *handle))
-        return SOCKBROKER_NO_MEMORY;
-    s->watches_death = true;
-    s->death.data = s;
-    s->peer.handle = sb_socket_take(handle);
-    uv_poll_start(&s->death, UV_READABLE, on_death);
+    s->peer.handle = *handle;
+    st = sb_session_watch_death(s);
+    if (st) {
+        s->peer.handle = SOCKBROKER_SOCKET_NONE;
+        return st;
+    }
+    sb_socket_take(handle);
     if (wants_ring && s->carrier == SB_CARRIER_DIRECT)
         give_ring(s);
     *worker_end_out = s->worker_end;
@@ -295,7 +316,9 @@ static void close_handles(struct sb_session *s)
         uv_close((uv_handle_t *)&s->death, on_handle_closed);
     sb_socket_close(&s->end);
     sb_socket_close(&s->worker_end);
+    s->broker->n_rings -= s->ring.page != NULL;
     sb_ring_close(&s->ring);
+    sb_socket_close(&s->ring_memory);
     sb_peer_close(&s->peer);
     free(s->places);
     s->places = NULL;

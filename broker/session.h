@@ -9,6 +9,7 @@
 #include "broker/selector.h"
 #include "proto/peer.h"
 #include "proto/ring.h"
+#include "proto/wire_takeover.h"
 #include "proto/xfer.h"
 
 enum sb_session_state {
@@ -21,7 +22,7 @@ enum sb_session_state {
     SB_SESSION_ENDED, /* only waits for the loop to let go of its handles */
 };
 
-#define SB_ACKS_REMEMBERED 64u
+#define SB_ACKS_REMEMBERED SB_TAKEOVER_ACKED
 
 struct sb_place {
     struct sb_endpoint *endpoint; /* NULL once it is gone */
@@ -47,6 +48,7 @@ struct sb_session {
     bool in_mailbox;                                  /* end is watched there */
     struct sb_session *expected_prev, *expected_next; /* in the mailbox, while it has leases to settle */
     struct sb_ring ring;                              /* how it settles them; if it did not ask for one, by packets alone */
+    sockbroker_socket ring_memory;                    /* of the ring, for the next broker */
     bool uses_ring;                                   /* something has come by it */
     bool watches_death;                               /* the loop holds the next handle */
     uv_poll_t death;                                  /* on peer.handle */
@@ -86,6 +88,13 @@ struct sb_session {
 /* A session for a worker whose request was found good. OK, NO_MEMORY, SYSTEM. */
 sockbroker_status sb_session_create(struct sb_broker *b, const struct sb_attach *attach, const struct sb_peer *ids,
                                     struct sb_session **session_out);
+
+/* One that the broker before had, in the state in which it was. socks: as sb_takeover_descriptors() counts them; they move in
+ * on OK. OK, INVALID (its id or name is there already), NO_MEMORY, SYSTEM. */
+sockbroker_status sb_session_restore(struct sb_broker *b, const struct sb_takeover_session *record, sockbroker_socket *socks);
+
+/* A lease of its, likewise: conn has its id already. */
+void sb_session_restore_lease(struct sb_session *s, struct sb_conn *conn);
 
 struct sb_session *sb_session_find(struct sb_broker *b, uint64_t id);
 struct sb_session *sb_session_find_name(struct sb_broker *b, const char *name);

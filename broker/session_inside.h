@@ -10,6 +10,15 @@ void sb_session_set_state(struct sb_session *s, enum sb_session_state state);
 /* The lease leaves the session; what becomes of the connection is the caller's to say. */
 void sb_session_remove_lease(struct sb_session *s, struct sb_conn *c, bool stays_open);
 
+/* Into the broker's lists. OK, NO_MEMORY. */
+sockbroker_status sb_session_enter(struct sb_session *s);
+
+/* Out of its endpoints, and freed: one that was not entered. */
+void sb_session_discard(struct sb_session *s);
+
+/* The loop tells when its process, s->peer.handle, ends. OK, NO_MEMORY. */
+sockbroker_status sb_session_watch_death(struct sb_session *s);
+
 /* OK: there may be more; AGAIN: that was all; anything else: the session cannot go on. */
 sockbroker_status sb_session_read_reports(struct sb_session *s);
 

@@ -41,16 +41,32 @@ static void note_rest(struct sb_session *s, const char *cause)
     sb_session_refresh(s);
 }
 
-static void add_lease(struct sb_session *s, struct sb_member *m, struct sb_conn *c)
+static void append_lease(struct sb_session *s, struct sb_conn *c)
 {
     c->session = s;
     c->told = false;
     DL_APPEND(s->leases, c);
     if (s->n_unacked++ == 0)
         sb_mailbox_expect(s->broker->mailbox, s, true);
+}
+
+static void add_lease(struct sb_session *s, struct sb_member *m, struct sb_conn *c)
+{
+    append_lease(s, c);
     s->n_open++;
     m->n_pending++;
     m->n_open++;
+    sb_session_refresh(s);
+}
+
+/* It is counted as open already. */
+void sb_session_restore_lease(struct sb_session *s, struct sb_conn *c)
+{
+    struct sb_member *m = sb_session_member(s, c->endpoint);
+
+    append_lease(s, c);
+    if (m)
+        m->n_pending++;
     sb_session_refresh(s);
 }
 
@@ -307,10 +323,10 @@ uint32_t sb_session_withdraw(struct sb_session *s)
 
 void sb_session_probe(struct sb_session *s)
 {
-    static uint64_t number;
+    struct sb_broker *b = s->broker;
 
-    if (!s->probe && sb_xfer_send_probe(s->end, number + 1) == SOCKBROKER_OK)
-        s->probe = ++number;
+    if (!s->probe && sb_xfer_send_probe(s->end, b->n_probes + 1) == SOCKBROKER_OK)
+        s->probe = ++b->n_probes;
 }
 
 void sb_session_mark_stuck(struct sb_session *s)

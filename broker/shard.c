@@ -91,6 +91,47 @@ static bool adopt(struct sb_shard *shard, const struct sb_endpoint_config *confi
     return true;
 }
 
+/* Those of the broker that we take over from. How many there were: all, or none. */
+static size_t take_inherited(struct sb_endpoint *e, const struct sb_endpoint_config *config, struct sb_shard_request *how,
+                             sockbroker_socket *socks)
+{
+    struct sb_listen_request r = { .addr = how->addr, .dual = how->dual };
+    size_t n = 0;
+
+    while (n < how->n_slots &&
+           sb_inherit_take(&e->broker->inherited, config->name, config->protocol, (uint32_t)n, &r, &socks[n], &how->addr)) {
+        r.addr = how->addr;
+        n++;
+    }
+    return n;
+}
+
+/* It still serves with them. */
+static bool join(struct sb_shard *shard, const struct sb_endpoint_config *config, struct sb_shard_request *how)
+{
+    struct sb_shard_request as = *how;
+    sockbroker_socket socks[SB_STEER_SLOTS_MAX];
+    size_t n = take_inherited(shard->endpoint, config, &as, socks);
+
+    if (n == as.n_slots) {
+        sb_shard_group_join(&as, socks, &shard->group);
+        return true;
+    }
+    while (n)
+        sb_socket_close(&socks[--n]);
+    return false;
+}
+
+static sockbroker_status open_group(struct sb_shard *shard, const struct sb_endpoint_config *config,
+                                    const struct sb_listen_request *request, struct sb_shard_request *how,
+                                    enum sb_listen_note *note_out, struct sockbroker_error *error)
+{
+    bool is_there = shard->endpoint->broker->taking ? join(shard, config, how) : adopt(shard, config, request, how);
+
+    *note_out = SB_LISTEN_AS_ASKED;
+    return is_there ? SOCKBROKER_OK : sb_shard_group_open(how, &shard->group, note_out, error);
+}
+
 sockbroker_status sb_shard_open(struct sb_endpoint *e, const struct sb_endpoint_config *config,
                                 const struct sb_listen_request *request, struct sb_shard **shard_out,
                                 enum sb_listen_note *note_out, struct sockbroker_error *error_out)
@@ -106,9 +147,7 @@ sockbroker_status sb_shard_open(struct sb_endpoint *e, const struct sb_endpoint_
     if (!shard)
         return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "out of memory for a shard");
     shard->endpoint = e;
-    *note_out = SB_LISTEN_AS_ASKED;
-    sockbroker_status st =
-        adopt(shard, config, request, &how) ? SOCKBROKER_OK : sb_shard_group_open(&how, &shard->group, note_out, error_out);
+    sockbroker_status st = open_group(shard, config, request, &how, note_out, error_out);
     if (st) {
         free(shard);
         return st;

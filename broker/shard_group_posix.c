@@ -129,6 +129,20 @@ sockbroker_status sb_shard_group_open(const struct sb_shard_request *request, st
     return st;
 }
 
+void sb_shard_group_join(const struct sb_shard_request *as, sockbroker_socket *socks, struct sb_shard_group *group_out)
+{
+    static const struct sb_shard_group none;
+
+    *group_out = none;
+    group_out->as = *as;
+    group_out->policy = SB_STEER_EVEN;
+    group_out->unsure = true;
+    for (size_t i = 0; i < as->n_slots; i++) {
+        group_out->socks[i] = sb_socket_take(&socks[i]);
+        group_out->positions[i] = (uint16_t)i; /* the likeliest */
+    }
+}
+
 void sb_shard_group_close(struct sb_shard_group *g)
 {
     close_from(g, 0);

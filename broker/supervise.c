@@ -249,6 +249,13 @@ sockbroker_status sb_supervise_open(struct sb_broker *b, struct sockbroker_error
         return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "out of memory");
     sup->broker = b;
     b->supervisor = sup;
+    return SOCKBROKER_OK;
+}
+
+void sb_supervise_start(struct sb_broker *b)
+{
+    struct sb_supervisor *sup = b->supervisor;
+
     if (b->rundir.was_left && b->config.n_groups) {
         sup->open_at_ms = sb_clock_ms() + COME_BACK_MS;
         sb_log(SB_LOG_NOTICE, "workers_waited_for", "ms=%u cause=\"the broker before did not end in good order\"",
@@ -256,7 +263,6 @@ sockbroker_status sb_supervise_open(struct sb_broker *b, struct sockbroker_error
     } else {
         open_groups(sup);
     }
-    return SOCKBROKER_OK;
 }
 
 static void free_group(struct sb_supervisor *sup, struct sb_group *g)

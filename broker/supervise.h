@@ -11,8 +11,12 @@
 
 struct sb_session;
 
-/* Starts the groups of the configuration. OK, NO_MEMORY. */
+/* OK, NO_MEMORY. */
 sockbroker_status sb_supervise_open(struct sb_broker *b, struct sockbroker_error *error_out);
+
+/* Once workers find the broker: starts the groups of the configuration, at once or when those of a broker that crashed had the
+ * time to come back. */
+void sb_supervise_start(struct sb_broker *b);
 
 /* Kills what is left, and waits for its end. NULL supervisor is allowed. */
 void sb_supervise_close(struct sb_broker *b);
