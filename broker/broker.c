@@ -319,7 +319,7 @@ sockbroker_status sb_broker_run(struct sb_broker *b, struct sockbroker_error *er
         sb_custody_ready(b);
         sb_log(SB_LOG_NOTICE, "ready", "dir=%s pid=%u version=%s max_connections=%u max_workers=%u", b->rundir.dir,
                sb_process_id(), sockbroker_version(), b->max_connections, b->max_sessions);
-        if (b->taking)
+        if (b->taking && sb_custody_channel(b) == SOCKBROKER_SOCKET_NONE) /* else the keeper is the main process */
             sb_notify_ready_as(sb_process_id());
         else
             sb_notify_ready("serving");

@@ -38,7 +38,7 @@ static sockbroker_status run_broker(struct sb_broker *b, struct sb_serve_options
                                     struct sockbroker_error *error)
 {
     sb_process_set_name("sockbroker"); /* a keeper starts it by another path */
-    sb_process_ignore_upgrade(); /* until it listens for it */
+    sb_process_ignore_upgrade();       /* until it listens for it */
     sb_log_open(b->config.log_level);
     b->args = argv;
     b->read_config = read_again;

@@ -44,6 +44,7 @@ struct sb_custody {
     struct entry *entries;
     struct claim *claims;
     bool is_noted;
+    bool has_joined;       /* takes over from a running broker, whose custody this is until we are ready */
     uint32_t first_parent; /* of a process that took over, until the keeper is its parent; else 0 */
 };
 
@@ -138,7 +139,7 @@ void sb_custody_keep(struct sb_custody *c, const char *label, sockbroker_socket 
 {
     struct entry *e = c ? find(c, label) : NULL;
 
-    if (!c || c->link.who == SB_CUSTODIAN_NOBODY)
+    if (!c || c->has_joined || c->link.who == SB_CUSTODIAN_NOBODY)
         return;
     if (!e) {
         sockbroker_status st = sb_custody_link_put(&c->link, label, sock);
@@ -346,14 +347,14 @@ sockbroker_status sb_custody_join(struct sb_broker *b, sockbroker_socket *channe
 
     if (!c)
         return SOCKBROKER_NO_MEMORY;
-    c->link = (struct sb_custody_link){ SB_CUSTODIAN_KEEPER, *channel };
-    c->first_parent = sb_custody_link_parent();
-    sockbroker_status st = sb_custody_link_follow(&c->link);
+    sockbroker_status st = sb_custody_link_join(b->config.keeper, *channel, &c->link);
     if (st) {
         free(c);
         return st;
     }
     *channel = SOCKBROKER_SOCKET_NONE;
+    c->has_joined = true;
+    c->first_parent = c->link.who == SB_CUSTODIAN_KEEPER ? sb_custody_link_parent() : 0;
     b->custody = c;
     return SOCKBROKER_OK;
 }
@@ -426,7 +427,7 @@ void sb_custody_sync(struct sb_broker *b)
     const struct sb_listener *l;
     const struct claim *claim;
 
-    if (!c || !c->is_noted || leaves_all(b))
+    if (!c || c->has_joined || !c->is_noted || leaves_all(b))
         return;
     c->is_noted = false;
     for (entry = c->entries; entry; entry = entry->hh.next)
@@ -449,6 +450,9 @@ void sb_custody_ready(struct sb_broker *b)
     sb_inherit_close(&b->inherited);
     if (!b->custody)
         return;
+    if (b->custody->has_joined && sb_custody_link_rename(&b->custody->link))
+        sb_log(SB_LOG_WARNING, "keeper_slow", "effect=\"it may keep what is no endpoint's any more\"");
+    b->custody->has_joined = false;
     sb_custody_note(b);
     sb_custody_sync(b);
     if (sb_custody_link_ready(&b->custody->link))

@@ -25,9 +25,10 @@ struct sb_session;
  * OK, also when nobody keeps anything; NO_MEMORY; INVALID (what was given makes no sense); TIMEOUT (the keeper is silent). */
 sockbroker_status sb_custody_open(struct sb_broker *b, struct sockbroker_error *error_out);
 
-/* For a process that takes over from a running broker: channel is that one's sb_custody_channel() (moves in), and the keeper is
- * told to follow this process. What was kept and is not named again by sb_custody_ready() is dropped then: so call it when
- * nothing can go wrong any more. OK, NO_MEMORY, CLOSED. */
+/* For a process that takes over from a running broker: channel is that one's sb_custody_channel() (moves in on OK), and the
+ * keeper follows this process from now on; until the other one has ended it goes back to that one when this one ends. NONE:
+ * there is no keeper. Of what is kept nothing changes before sb_custody_ready(), which drops what it does not name.
+ * OK, NO_MEMORY, TIMEOUT, CLOSED (there is no keeper any more, or it does not take this process for the broker). */
 sockbroker_status sb_custody_join(struct sb_broker *b, sockbroker_socket *channel);
 
 /* Our end of the pair to the keeper, lent; NONE when there is no keeper. */

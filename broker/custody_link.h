@@ -28,8 +28,12 @@ sockbroker_status sb_custody_link_ready(const struct sb_custody_link *l);
 /* Waits until all that was sent before has been done. OK; TIMEOUT (100 ms), CLOSED, NO_DESCRIPTORS. */
 sockbroker_status sb_custody_link_settle(const struct sb_custody_link *l);
 
-/* This process is the broker from now on. */
-sockbroker_status sb_custody_link_follow(const struct sb_custody_link *l);
+/* After a running broker. channel: of its keeper, which is asked to follow this process (waits at most 2 s), or NONE. It moves
+ * into the link. OK; TIMEOUT; CLOSED: it does not; NO_DESCRIPTORS. */
+sockbroker_status sb_custody_link_join(enum sb_keeping keeping, sockbroker_socket channel, struct sb_custody_link *link_out);
+
+/* What follows is all that there is: what is not put again until ready is dropped then. */
+sockbroker_status sb_custody_link_rename(const struct sb_custody_link *l);
 
 /* Once the process that started this one is gone and the keeper is the parent: this one dies with it. True when that is done.
  */

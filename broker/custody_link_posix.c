@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 
 #define GIVING_MS 10000
 #define PATIENCE_MS 100
+#define FOLLOW_MS 2000
 
 uint64_t sb_custody_number(sockbroker_socket sock)
 {
@@ -184,12 +186,40 @@ sockbroker_status sb_custody_link_settle(const struct sb_custody_link *l)
 
 /* ---- taking over ---- */
 
-sockbroker_status sb_custody_link_follow(const struct sb_custody_link *l)
+/* The keeper answers with one byte; if it does not take this process, it closes its end. */
+static sockbroker_status follow(const struct sb_custody_link *l)
 {
-    char pid[16];
+    sockbroker_socket ours = SOCKBROKER_SOCKET_NONE, theirs = SOCKBROKER_SOCKET_NONE;
+    char text[16], yes;
 
-    snprintf(pid, sizeof(pid), "%d", (int)getpid());
-    return tell_keeper(l, SB_KEEPER_FOLLOW, pid, SOCKBROKER_SOCKET_NONE);
+    if (sb_xfer_open_pair(&ours, &theirs))
+        return SOCKBROKER_NO_DESCRIPTORS;
+    snprintf(text, sizeof(text), "%d", (int)getpid());
+    sockbroker_status st = tell_keeper(l, SB_KEEPER_FOLLOW, text, theirs);
+    sb_socket_close(&theirs);
+    if (!st && !wait_for(ours, POLLIN, FOLLOW_MS))
+        st = SOCKBROKER_TIMEOUT;
+    if (!st && recv(ours, &yes, 1, MSG_DONTWAIT) != 1)
+        st = SOCKBROKER_CLOSED;
+    sb_socket_close(&ours);
+    return st;
+}
+
+sockbroker_status sb_custody_link_join(enum sb_keeping keeping, sockbroker_socket channel, struct sb_custody_link *link_out)
+{
+    *link_out = (struct sb_custody_link){ SB_CUSTODIAN_NOBODY, SOCKBROKER_SOCKET_NONE };
+    if (channel != SOCKBROKER_SOCKET_NONE) {
+        *link_out = (struct sb_custody_link){ SB_CUSTODIAN_KEEPER, channel };
+        return follow(link_out);
+    }
+    if (keeping == SB_KEEPING_SYSTEMD && sb_notify_open(&link_out->end))
+        link_out->who = SB_CUSTODIAN_MANAGER;
+    return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_custody_link_rename(const struct sb_custody_link *l)
+{
+    return l->who == SB_CUSTODIAN_KEEPER ? tell_keeper(l, SB_KEEPER_RENAME, "", SOCKBROKER_SOCKET_NONE) : SOCKBROKER_OK;
 }
 
 uint32_t sb_custody_link_parent(void)

@@ -59,12 +59,12 @@ void sb_keeper_items_drop(struct sb_keeper_item **list, const char *label)
         forget(list, i);
 }
 
-void sb_keeper_items_mark_stale(struct sb_keeper_item *list)
+void sb_keeper_items_mark(struct sb_keeper_item *list, bool is_stale)
 {
     struct sb_keeper_item *i;
 
     DL_FOREACH(list, i)
-        i->is_stale = true;
+        i->is_stale = is_stale;
 }
 
 size_t sb_keeper_items_drop_stale(struct sb_keeper_item **list)

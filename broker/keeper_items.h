@@ -19,8 +19,9 @@ sockbroker_status sb_keeper_items_put(struct sb_keeper_item **list, const char *
 /* Nothing happens when there is none. */
 void sb_keeper_items_drop(struct sb_keeper_item **list, const char *label);
 
-/* Another broker begins to say what it has; what it has not put when it is ready is dropped. Returns how many. */
-void sb_keeper_items_mark_stale(struct sb_keeper_item *list);
+/* A broker that follows begins to say what it has (is_stale); what it has not put when it is ready is dropped, which returns
+ * how many. Not stale: it ended before that, and nothing is dropped. */
+void sb_keeper_items_mark(struct sb_keeper_item *list, bool is_stale);
 size_t sb_keeper_items_drop_stale(struct sb_keeper_item **list);
 
 size_t sb_keeper_items_count(const struct sb_keeper_item *list);

@@ -27,6 +27,7 @@ static bool is_word(uint8_t byte)
     case SB_KEEPER_END:
     case SB_KEEPER_READY:
     case SB_KEEPER_FOLLOW:
+    case SB_KEEPER_RENAME:
     case SB_KEEPER_BARRIER:
         return true;
     }

@@ -18,7 +18,8 @@ enum sb_keeper_word {
     SB_KEEPER_DROP = 'D',    /* close what has the label */
     SB_KEEPER_END = 'E',     /* to the broker: that was all */
     SB_KEEPER_READY = 'R',   /* the broker serves */
-    SB_KEEPER_FOLLOW = 'F',  /* text: the pid of the process that is the broker from now on */
+    SB_KEEPER_FOLLOW = 'F',  /* text: the pid of the process that is the broker from now on; with a socket: one byte says yes */
+    SB_KEEPER_RENAME = 'N',  /* what follows is all that there is: what is not put until READY is dropped */
     SB_KEEPER_BARRIER = 'B', /* with a descriptor, which is closed when everything sent before has been done */
 };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -33,6 +34,8 @@
 struct process {
     pid_t pid; /* 0: none */
     int handle;
+    int program; /* that it runs, which may be another one than ours after an upgrade; NONE: ours */
+    bool is_told_to_stop;
 };
 
 struct keeper {
@@ -41,6 +44,7 @@ struct keeper {
     int signals;
     struct sb_keeper_item *items;
     struct process broker;
+    int program;           /* of the last broker, once that has ended; NONE: ours */
     struct process before; /* the one that it follows, until that is gone */
     sockbroker_socket channel;
     const struct sb_keeper_item *next; /* to hand over */
@@ -64,11 +68,12 @@ static bool can_log(void)
 
 /* ---- processes ---- */
 
-static const struct process no_process = { 0, SOCKBROKER_SOCKET_NONE };
+static const struct process no_process = { 0, SOCKBROKER_SOCKET_NONE, SOCKBROKER_SOCKET_NONE, false };
 
 static void forget(struct process *p)
 {
     sb_socket_close(&p->handle);
+    sb_socket_close(&p->program);
     *p = no_process;
 }
 
@@ -77,6 +82,16 @@ static int open_handle(pid_t pid)
     int handle = (int)syscall(SYS_pidfd_open, pid, 0);
 
     return handle < 0 ? SOCKBROKER_SOCKET_NONE : handle;
+}
+
+/* Named by its process: the file may be another one by now, or none. */
+static int open_program(pid_t pid)
+{
+    char path[32];
+
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    int program = open(path, O_PATH | O_CLOEXEC);
+    return program < 0 ? SOCKBROKER_SOCKET_NONE : program;
 }
 
 static void tell(const struct process *p, int number)
@@ -94,23 +109,32 @@ static bool is_alive(const struct process *p)
     return p->pid && p->handle >= 0 && poll(&look, 1, 0) == 0;
 }
 
+/* The program that the last broker ran. False: there is no descriptor for its name. */
+static bool name_program(const struct keeper *k, char path_out[32])
+{
+    int program = k->program == SOCKBROKER_SOCKET_NONE ? -1 : fcntl(k->program, F_DUPFD_CLOEXEC, BROKERS_END + 1);
+
+    snprintf(path_out, 32, program < 0 ? "/proc/self/exe" : "/proc/self/fd/%d", program);
+    return program >= 0 || k->program == SOCKBROKER_SOCKET_NONE;
+}
+
 /* In the child. The signals that the keeper passes on stay blocked until the broker is able to hear them. */
 static void become_broker(const struct keeper *k, sockbroker_socket end, pid_t parent)
 {
-    char number[16];
+    char number[16], program[32];
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
+    if (getppid() != parent || !name_program(k, program))
         _exit(SB_EXIT_FAILED);
     setpgid(0, 0);
     if (end == BROKERS_END)
         fcntl(end, F_SETFD, 0);
     else if (dup2(end, BROKERS_END) < 0)
         _exit(SB_EXIT_FAILED);
-    close_range(BROKERS_END + 1, ~0u, 0);
+    close_range(BROKERS_END + 1, ~0u, CLOSE_RANGE_CLOEXEC);
     snprintf(number, sizeof(number), "%d", BROKERS_END);
     if (setenv(SB_KEEPER_VARIABLE, number, 1) == 0)
-        execv("/proc/self/exe", k->options->argv);
+        execv(program, k->options->argv);
     _exit(127); /* as shells do; no end that the broker documents */
 }
 
@@ -118,6 +142,7 @@ static void begin_handing_over(struct keeper *k)
 {
     k->handing_over = true;
     k->next = k->items;
+    sb_keeper_items_mark(k->items, false);
 }
 
 /* ---- life and death of a broker ---- */
@@ -172,7 +197,7 @@ static void start_broker(struct keeper *k)
         restart_or_give_up(k, "it could not be started: out of descriptors, processes or memory", SB_EXIT_FAILED);
         return;
     }
-    k->broker = (struct process){ pid, open_handle(pid) };
+    k->broker = (struct process){ pid, open_handle(pid), sb_socket_take(&k->program), false };
     k->channel = ours;
     begin_handing_over(k);
     note(SB_LOG_INFO, "broker_started", "pid=%d kept=%zu", (int)pid, sb_keeper_items_count(k->items));
@@ -198,31 +223,63 @@ static void on_end(struct keeper *k, int status)
 
 /* ---- what the broker says ---- */
 
-/* Only a process of the same user, and only while the handle proves that the number is still its own. */
-static void follow(struct keeper *k, const char *text)
+static void stop_broker(struct keeper *k, int number)
 {
-    struct process next = { (pid_t)strtol(text, NULL, 10), SOCKBROKER_SOCKET_NONE };
+    tell(&k->broker, number);
+    k->broker.is_told_to_stop = true;
+}
+
+/* Another process is the broker now: it need not know that it shall stop. */
+static void pass_stop_on(struct keeper *k)
+{
+    if (k->is_stopping && !k->broker.is_told_to_stop)
+        stop_broker(k, SIGTERM);
+}
+
+/* The process that was to follow died before its parent left: then that one goes on. */
+static void look_at_follower(struct keeper *k)
+{
+    if (!k->before.pid || is_alive(&k->broker) || !is_alive(&k->before))
+        return;
+    note(SB_LOG_WARNING, "follower_died", "pid=%d goes_on=%d", (int)k->broker.pid, (int)k->before.pid);
+    forget(&k->broker);
+    k->broker = k->before;
+    k->before = no_process;
+    k->is_ready = true;
+    pass_stop_on(k);
+}
+
+/* Only a process of the same user, and only while the handle proves that the number is still its own. */
+static bool may_follow(const struct process *next)
+{
     char path[32];
     struct stat st;
 
-    snprintf(path, sizeof(path), "/proc/%d", (int)next.pid);
+    snprintf(path, sizeof(path), "/proc/%d", (int)next->pid);
+    return next->handle != SOCKBROKER_SOCKET_NONE && !stat(path, &st) && st.st_uid == geteuid() && is_alive(next);
+}
+
+static void follow(struct keeper *k, const struct sb_keeper_packet *p)
+{
+    struct process next = { .pid = (pid_t)strtol(p->label, NULL, 10),
+                            .handle = SOCKBROKER_SOCKET_NONE,
+                            .program = SOCKBROKER_SOCKET_NONE };
+
+    look_at_follower(k); /* its end may be news yet */
     if (next.pid > 0)
         next.handle = open_handle(next.pid);
-    if (next.handle == SOCKBROKER_SOCKET_NONE || stat(path, &st) || st.st_uid != geteuid() || !is_alive(&next)) {
-        note(SB_LOG_ERROR, "not_followed", "pid=%d cause=\"no living process of this user\"", (int)next.pid);
+    if (k->before.pid || next.pid == k->broker.pid || !may_follow(&next)) {
+        note(SB_LOG_ERROR, "not_followed", "pid=%d cause=\"no living process of this user, or one is followed already\"",
+             (int)next.pid);
         forget(&next);
         return;
     }
-    if (next.pid == k->broker.pid) {
-        forget(&next);
-        return;
-    }
-    forget(&k->before);
+    next.program = open_program(next.pid);
     k->before = k->broker;
     k->broker = next;
     k->is_ready = false;
-    sb_keeper_items_mark_stale(k->items);
     note(SB_LOG_NOTICE, "broker_followed", "pid=%d after=%d", (int)next.pid, (int)k->before.pid);
+    send(p->passenger, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static void set_ready(struct keeper *k)
@@ -246,7 +303,10 @@ static void hear(struct keeper *k, struct sb_keeper_packet *p)
         set_ready(k);
         break;
     case SB_KEEPER_FOLLOW:
-        follow(k, p->label);
+        follow(k, p);
+        break;
+    case SB_KEEPER_RENAME:
+        sb_keeper_items_mark(k->items, true);
         break;
     case SB_KEEPER_BARRIER: /* its descriptor closes below */
     case SB_KEEPER_END:
@@ -298,7 +358,39 @@ static void leave_broker(struct keeper *k)
         listen_to_broker(k);
     sb_socket_close(&k->channel);
     k->handing_over = false;
+    sb_socket_close(&k->program);
+    k->program = sb_socket_take(&k->broker.program);
     forget(&k->broker);
+}
+
+/* The one before has made way. */
+static void forget_before(struct keeper *k)
+{
+    forget(&k->before);
+    pass_stop_on(k);
+}
+
+static void on_child(struct keeper *k, pid_t pid, int status)
+{
+    if (pid == k->broker.pid && k->channel != SOCKBROKER_SOCKET_NONE)
+        listen_to_broker(k); /* it may have said who follows */
+    if (pid == k->before.pid) {
+        forget_before(k);
+    } else if (pid == k->broker.pid) {
+        leave_broker(k);
+        on_end(k, status);
+    }
+}
+
+/* One that follows was the child of the one before, which may have waited for it and then ended too. */
+static void look_for_lost(struct keeper *k)
+{
+    int status = SIGKILL;
+
+    if (!k->broker.pid || k->before.pid || is_alive(&k->broker) || waitpid(k->broker.pid, &status, WNOHANG) == 0)
+        return;
+    leave_broker(k);
+    on_end(k, status);
 }
 
 /* Processes that lost their parent below us end here too: nobody else waits for them. */
@@ -307,32 +399,9 @@ static void reap(struct keeper *k)
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == k->before.pid) {
-            forget(&k->before);
-        } else if (pid == k->broker.pid) {
-            if (k->channel != SOCKBROKER_SOCKET_NONE)
-                listen_to_broker(k); /* it may have said who follows */
-            if (pid == k->before.pid) {
-                forget(&k->before);
-                continue;
-            }
-            leave_broker(k);
-            on_end(k, status);
-        }
-    }
-}
-
-/* The process that was to follow died before its parent left: then that one goes on. */
-static void look_at_follower(struct keeper *k)
-{
-    if (!k->before.pid || is_alive(&k->broker) || !is_alive(&k->before))
-        return;
-    note(SB_LOG_WARNING, "follower_died", "pid=%d goes_on=%d", (int)k->broker.pid, (int)k->before.pid);
-    forget(&k->broker);
-    k->broker = k->before;
-    k->before = no_process;
-    k->is_ready = true;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        on_child(k, pid, status);
+    look_for_lost(k);
 }
 
 static void pass_on(struct keeper *k, int number)
@@ -340,7 +409,9 @@ static void pass_on(struct keeper *k, int number)
     bool is_stop = number == SIGTERM || number == SIGINT || number == SIGQUIT;
 
     k->is_stopping |= is_stop;
-    if (k->broker.pid)
+    if (k->broker.pid && is_stop)
+        stop_broker(k, number);
+    else if (k->broker.pid)
         tell(&k->broker, number);
     else if (is_stop)
         end(k, SB_EXIT_OK); /* between two brokers */
@@ -457,6 +528,7 @@ int sb_keeper_run(const struct sb_keeper_options *options)
                         .pace = { .restarts = options->restarts, .window_ms = options->window_ms },
                         .broker = no_process,
                         .before = no_process,
+                        .program = SOCKBROKER_SOCKET_NONE,
                         .channel = SOCKBROKER_SOCKET_NONE,
                         .start_at_ms = 1 };
     uint64_t limit;

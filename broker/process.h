@@ -26,6 +26,11 @@ void sb_process_restore_descriptors(void);
 void sb_process_unblock_signals(void);
 
 /* The signal to upgrade would end a broker that does not know it. */
+/* The limits as they were before the first raise, soft and hard; 0: nobody has raised them. A broker that takes over sets those
+ * of the first one. */
+void sb_process_first_descriptors(uint64_t *soft_out, uint64_t *hard_out);
+void sb_process_set_first_descriptors(uint64_t soft, uint64_t hard);
+
 void sb_process_ignore_upgrade(void);
 
 /* Shown by ps and pgrep for this process, whatever the path by which it was started. */

@@ -29,6 +29,17 @@ void sb_process_restore_descriptors(void)
         setrlimit(RLIMIT_NOFILE, &first_limit);
 }
 
+void sb_process_first_descriptors(uint64_t *soft_out, uint64_t *hard_out)
+{
+    *soft_out = first_limit.rlim_cur;
+    *hard_out = first_limit.rlim_max;
+}
+
+void sb_process_set_first_descriptors(uint64_t soft, uint64_t hard)
+{
+    first_limit = (struct rlimit){ soft, hard };
+}
+
 void sb_process_raise_descriptors(uint64_t wanted, uint64_t *limit_out)
 {
     struct rlimit limit = { 1024, 1024 };

@@ -88,9 +88,12 @@ static sockbroker_status build_endpoint(struct sb_broker *b, const struct sb_tak
     struct sb_endpoint *e = m->is_closing ? NULL : sb_endpoint_find(b, m->name);
     sockbroker_status st = e ? SOCKBROKER_OK : build_gone(b, m, &e);
 
-    if (!st)
-        take_counts(&e->counters, m);
-    return st;
+    if (st)
+        return st;
+    take_counts(&e->counters, m);
+    e->paused = m->paused;
+    e->resumed_ms = m->resumed_ms;
+    return SOCKBROKER_OK;
 }
 
 static struct sb_shard *find_shard(struct sb_broker *b, const char *name, const struct sockbroker_addr *address)

@@ -5,7 +5,6 @@
 #include <utlist.h>
 
 #include "broker/control.h"
-#include "broker/custody.h"
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
 #include "broker/log.h"
@@ -369,8 +368,6 @@ static sockbroker_status check(const struct sb_broker *b, struct sockbroker_erro
                             b->giving->heir.pid);
     if (b->state == SB_BROKER_STOPPING)
         return sb_error_set(error, SOCKBROKER_BUSY, 0, "the broker is stopping; start another one");
-    if (sb_custody_channel(b) != SOCKBROKER_SOCKET_NONE)
-        return sb_error_set(error, SOCKBROKER_UNSUPPORTED, 0, "a broker with a keeper cannot be upgraded; run it with keeper=no");
     if (b->config.n_groups)
         return sb_error_set(error, SOCKBROKER_UNSUPPORTED, 0,
                             "a broker that starts workers cannot be upgraded; restart it in a quiet hour");

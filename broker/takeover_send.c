@@ -5,10 +5,12 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "broker/custody.h"
 #include "broker/deposit_inside.h"
 #include "broker/endpoint.h"
 #include "broker/holder.h"
 #include "broker/listener.h"
+#include "broker/process.h"
 #include "broker/session.h"
 #include "broker/shard.h"
 #include "proto/failpoint.h"
@@ -101,6 +103,8 @@ static sockbroker_status put_endpoint(struct sender *s, const struct sb_endpoint
     m->hold_ms = c->hold_ms;
     m->hold_max = c->hold_max;
     m->is_closing = e->state == SB_ENDPOINT_CLOSING;
+    m->paused = e->paused;
+    m->resumed_ms = e->resumed_ms;
     return put(s);
 }
 
@@ -425,7 +429,10 @@ sockbroker_status sb_takeover_send_offer(struct sb_broker *b, sockbroker_socket 
     m->pid = sb_process_id();
     memcpy(m->dir, b->rundir.dir, sizeof(b->rundir.dir));
     m->n_records = s->n;
+    sb_process_first_descriptors(&m->soft_limit, &m->hard_limit);
     s->socks[0] = b->rundir.lock;
+    s->socks[1] = sb_custody_channel(b);
+    m->has_keeper = s->socks[1] != SOCKBROKER_SOCKET_NONE;
     s->counts_only = false;
     sockbroker_status st = sb_takeover_send(channel, &s->message, s->socks, until_ms);
     if (!st)

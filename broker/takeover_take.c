@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include "broker/command.h"
+#include "broker/custody.h"
 #include "broker/log.h"
+#include "broker/process.h"
 #include "broker/takeover.h"
 #include "broker/takeover_build.h"
 #include "broker/takeover_link.h"
@@ -162,6 +164,16 @@ static sockbroker_status adopt_dir(struct sb_broker *b, sockbroker_socket *lock,
     return st;
 }
 
+/* From here on the keeper takes this process for the broker: when the other one dies, it starts no third one. It goes back to
+ * the other one when this one ends first. */
+static sockbroker_status join_keeper(struct sb_broker *b, sockbroker_socket *channel, struct sockbroker_error *error)
+{
+    sockbroker_status st = sb_custody_join(b, channel);
+
+    return st ? sb_error_set(error, st, 0, "the keeper does not follow this process: %s", sockbroker_status_text(st))
+              : SOCKBROKER_OK;
+}
+
 sockbroker_status sb_taking_offer(struct sb_broker *b, struct sockbroker_error *error_out)
 {
     struct sb_taking *t = b->taking;
@@ -170,6 +182,10 @@ sockbroker_status sb_taking_offer(struct sb_broker *b, struct sockbroker_error *
     t->building.broker = b;
     if (!st)
         st = adopt_dir(b, &t->socks[0], error_out);
+    if (!st)
+        st = join_keeper(b, &t->socks[1], error_out);
+    if (!st && t->hello.hard_limit)
+        sb_process_set_first_descriptors(t->hello.soft_limit, t->hello.hard_limit);
     for (uint64_t n = 0; !st && !t->is_alone && n < t->hello.n_records; n++) {
         st = hear(t, error_out);
         if (!st)

@@ -8,15 +8,16 @@
 #define POLICIES 4u       /* enum sb_policy */
 #define STEER_POLICIES 3u /* enum sb_steer_policy */
 #define OVERLOADS 2u
-#define STATES 5u
+#define STATES 6u
 #define MODES 3u
 
 /* ---- the beginning ---- */
 
 static const struct sb_wire_field hello_fields[] = {
-    SB_WIRE_ID(struct sb_takeover_hello, version),    SB_WIRE_TEXT(struct sb_takeover_hello, release),
-    SB_WIRE_ANY(struct sb_takeover_hello, pid),       SB_WIRE_TEXT(struct sb_takeover_hello, dir),
-    SB_WIRE_ANY(struct sb_takeover_hello, n_records),
+    SB_WIRE_ID(struct sb_takeover_hello, version),     SB_WIRE_TEXT(struct sb_takeover_hello, release),
+    SB_WIRE_ANY(struct sb_takeover_hello, pid),        SB_WIRE_TEXT(struct sb_takeover_hello, dir),
+    SB_WIRE_ANY(struct sb_takeover_hello, n_records),  SB_WIRE_ANY(struct sb_takeover_hello, has_keeper),
+    SB_WIRE_ANY(struct sb_takeover_hello, soft_limit), SB_WIRE_ANY(struct sb_takeover_hello, hard_limit),
 };
 
 static const struct sb_wire_message hello_message = { SB_WIRE_MESSAGE(sb__takeover_hello__descriptor, hello_fields) };
@@ -58,6 +59,8 @@ static const struct sb_wire_field endpoint_fields[] = {
     SB_WIRE_ANY(struct sb_takeover_endpoint, hold_max),
     SB_WIRE_ANY(struct sb_takeover_endpoint, is_closing),
     SB_WIRE_NUMBER(struct sb_takeover_endpoint, mode, 1, MODES),
+    SB_WIRE_ANY(struct sb_takeover_endpoint, paused),
+    SB_WIRE_ANY(struct sb_takeover_endpoint, resumed_ms),
 };
 
 static const struct sb_wire_message endpoint_message = { SB_WIRE_MESSAGE(sb__takeover_endpoint__descriptor, endpoint_fields) };
@@ -257,7 +260,7 @@ uint32_t sb_takeover_descriptors(const struct sb_takeover *t)
 {
     switch (t->kind) {
     case SB_TAKEOVER_HELLO:
-        return t->as.hello.dir[0] != '\0';
+        return t->as.hello.dir[0] ? 1u + t->as.hello.has_keeper : 0;
     case SB_TAKEOVER_SESSION:
         return (t->as.session.has_pair ? 3u : 0u) + t->as.session.has_ring;
     case SB_TAKEOVER_CONNECTIONS:

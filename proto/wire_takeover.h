@@ -19,6 +19,9 @@ struct sb_takeover_hello {
     uint32_t pid;
     char dir[SB_TAKEOVER_DIR_MAX + 1]; /* "" from the new one */
     uint64_t n_records;
+    bool has_keeper;
+    uint64_t soft_limit;
+    uint64_t hard_limit;
 };
 
 struct sb_takeover_socket {
@@ -57,6 +60,8 @@ struct sb_takeover_endpoint {
     uint32_t hold_max;
     bool is_closing;
     uint32_t mode;
+    bool paused;
+    uint64_t resumed_ms;
 };
 
 struct sb_takeover_shard {
@@ -87,7 +92,7 @@ struct sb_takeover_session {
     uint32_t weight;
     uint32_t window;
     enum sb_carrier carrier;
-    uint32_t state; /* 1..5 */
+    uint32_t state; /* 1..6 */
     uint32_t pid;
     uint32_t uid;
     uint32_t gid;

@@ -605,12 +605,13 @@ static void signals_reach_the_broker(void **state)
     (void)state;
     kit_process_signal(b->process, SIGHUP);
     kit_process_wait_log(b->process, "event=reloaded");
-    kit_process_signal(b->process, SIGUSR2); /* means nothing yet, and does no harm */
-    fault_wait_connections(b, 0);
+    kit_process_signal(b->process, SIGUSR2);
+    kit_until(is_gone(broker));
+    pid_t next = last_pid(b, "broker_followed");
     kit_process_signal(b->process, SIGTERM);
     kit_process_wait_log(b->process, "event=stopping");
     assert_int_equal(kit_process_wait(b->process), 0);
-    assert_true(is_gone(broker));
+    assert_true(is_gone(next));
     kit_process_kill(w);
     kit_broker_free(b);
 }
@@ -626,6 +627,120 @@ static void end_of_the_keeper_ends_all(void **state)
     kit_until(is_gone(broker));
     kit_broker_revive(b, &(struct kit_start){ .keeper = true, .args = { "--endpoint", "web=[::]:0" } });
     kit_broker_stop(b);
+}
+
+/* ---- another process takes the broker's place ---- */
+
+static int upgrade(struct kit_broker *b)
+{
+    return kit_run((const char *const[]){ "upgrade", "--dir", b->dir, NULL }, NULL, 0);
+}
+
+static unsigned n_started(struct kit_broker *b)
+{
+    return kit_process_count_log(b->process, "event=broker_started");
+}
+
+static struct kit_broker *start_failing(const char *rule)
+{
+    char text[96];
+
+    snprintf(text, sizeof(text), "SOCKBROKER_FAILPOINTS=%s", rule);
+    return kit_broker_start(
+        &(struct kit_start){ .keeper = true, .args = { AT_ONCE, "--endpoint", "web=[::]:0" }, .env = { text } });
+}
+
+static void upgrade_is_followed_by_the_keeper(void **state)
+{
+    struct kit_broker *b = start("web=[::]:0", NULL);
+    struct kit_process *w = kit_worker_start(b, "w", "hello", NULL);
+    uint16_t port = kit_broker_port(b, "web");
+    pid_t first = broker_pid(b);
+
+    (void)state;
+    kit_broker_wait_ready(b, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        pid_t old = i ? last_pid(b, "broker_followed") : first;
+
+        assert_int_equal(upgrade(b), 0);
+        assert_int_not_equal(last_pid(b, "broker_followed"), old);
+        kit_until(is_gone(old));
+    }
+    assert_int_equal(n_started(b), 1);
+    kit_process_signal(b->process, SIGHUP);
+    kit_process_wait_log(b->process, "event=reloaded");
+    unsigned before = n_ready(b);
+    kill(last_pid(b, "broker_followed"), SIGKILL);
+    kit_until(n_ready(b) > before);
+    assert_int_equal(n_started(b), 2);
+    assert_int_equal(kit_broker_port(b, "web"), port);
+    kit_broker_wait_ready(b, 1);
+    fault_check_serves(b, 20);
+    kit_worker_stop(w);
+    kit_broker_stop(b);
+}
+
+static void upgrade_that_fails_leaves_the_keeper_with_the_old(void **state)
+{
+    (void)state;
+    fault_need_failpoints();
+    struct kit_broker *b = start_failing("takeover_new_7=kill");
+    struct kit_process *w = kit_worker_start(b, "w", "hello", NULL);
+
+    kit_broker_wait_ready(b, 1);
+    assert_int_equal(upgrade(b), 1);
+    kit_process_wait_log(b->process, "event=follower_died");
+    fault_check_serves(b, 20);
+    assert_int_equal(n_started(b), 1);
+    crash(b);
+    kit_broker_wait_ready(b, 1);
+    fault_check_serves(b, 20);
+    kit_worker_stop(w);
+    kit_broker_stop(b);
+}
+
+/* Before it is followed the keeper starts another one, which has the sockets too; after that it starts none. */
+static void upgrade_whose_old_one_dies_leaves_one_broker(void **state)
+{
+    (void)state;
+    fault_need_failpoints();
+    for (unsigned step = 1; step <= 9; step++) {
+        char rule[64];
+
+        snprintf(rule, sizeof(rule), "takeover_old_%u=kill", step);
+        struct kit_broker *b = start_failing(rule);
+        struct kit_process *w = kit_worker_start(b, "w", "hello", NULL);
+        uint16_t port = kit_broker_port(b, "web");
+
+        kit_broker_wait_ready(b, 1);
+        unsigned before = n_ready(b);
+        assert_int_equal(upgrade(b), 1);
+        kit_until(n_ready(b) > before);
+        kit_broker_wait_ready(b, 1);
+        assert_int_equal(kit_broker_port(b, "web"), port);
+        fault_check_serves(b, 20);
+        kit_worker_stop(w);
+        kit_broker_stop(b);
+    }
+}
+
+static void upgrade_meanwhile_a_stop_reaches_the_new_one(void **state)
+{
+    (void)state;
+    fault_need_failpoints();
+    struct kit_broker *b = start_failing("takeover_new_3=stop");
+    struct kit_process *command = kit_run_start((const char *const[]){ "upgrade", "--dir", b->dir, NULL });
+
+    kit_process_wait_log(b->process, "event=broker_followed");
+    struct kit_process heir = { .pid = last_pid(b, "broker_followed"), .title = "heir" };
+    kit_process_wait_stopped(&heir);
+    kit_process_signal(b->process, SIGTERM);
+    kit_process_signal(&heir, SIGCONT);
+    assert_int_equal(kit_process_wait(command), 0);
+    kit_process_free(command);
+    assert_int_equal(kit_process_wait(b->process), 0);
+    assert_true(is_gone(heir.pid));
+    kit_broker_free(b);
 }
 
 /* ---- descriptors ---- */
@@ -1064,6 +1179,10 @@ int main(int argc, char **argv)
         TEST(crash_while_starting_loses_nothing),
         TEST(keeper_ends_as_the_broker_ends),
         TEST(signals_reach_the_broker),
+        TEST(upgrade_is_followed_by_the_keeper),
+        TEST(upgrade_that_fails_leaves_the_keeper_with_the_old),
+        TEST(upgrade_whose_old_one_dies_leaves_one_broker),
+        TEST(upgrade_meanwhile_a_stop_reaches_the_new_one),
         TEST(end_of_the_keeper_ends_all),
         TEST(both_have_exactly_their_descriptors),
         TEST(changed_configuration_gets_just_what_it_asks_for),
