@@ -38,3 +38,10 @@ bool sb_backoff_next(struct sb_backoff *b, const struct sb_backoff_limits *limit
     *delay_ms_out = b->delay_ms - random % (b->delay_ms / 2 + 1);
     return true;
 }
+
+uint32_t sb_backoff_list(const struct sb_backoff *b, uint64_t at_ms_out[SB_BACKOFF_RESTARTS_MAX])
+{
+    for (uint32_t i = 0; i < b->n; i++)
+        at_ms_out[i] = b->at_ms[(b->newest + SB_BACKOFF_RESTARTS_MAX + 1 - b->n + i) % SB_BACKOFF_RESTARTS_MAX];
+    return b->n;
+}

@@ -28,4 +28,7 @@ struct sb_backoff {
 bool sb_backoff_next(struct sb_backoff *b, const struct sb_backoff_limits *limits, uint64_t now_ms, uint64_t up_ms,
                      uint32_t random, uint32_t *delay_ms_out);
 
+/* The restarts that are remembered, the oldest first. Returns how many. */
+uint32_t sb_backoff_list(const struct sb_backoff *b, uint64_t at_ms_out[SB_BACKOFF_RESTARTS_MAX]);
+
 #endif

@@ -53,20 +53,25 @@ static int by_number(const struct sb_slot *a, const struct sb_slot *b)
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
-static struct sb_slot *add_slot(struct sb_generation *generation, uint64_t now_ms)
+struct sb_slot *sb_slot_create(struct sb_generation *generation, uint32_t number, uint64_t now_ms)
 {
     struct sb_slot *slot = calloc(1, sizeof(*slot));
 
     if (!slot)
         return NULL;
     slot->generation = generation;
-    slot->number = free_number(generation);
+    slot->number = number;
     snprintf(slot->name, sizeof(slot->name), "%.*s-%llu-%u", (int)SB_GROUP_NAME_MAX, generation->group->name,
              (unsigned long long)generation->number, slot->number);
     set_state(slot, SB_SLOT_WAITING, now_ms);
     slot->start_at_ms = now_ms;
     DL_INSERT_INORDER(generation->slots, slot, by_number);
     return slot;
+}
+
+static struct sb_slot *add_slot(struct sb_generation *generation, uint64_t now_ms)
+{
+    return sb_slot_create(generation, free_number(generation), now_ms);
 }
 
 static void destroy_generation(struct sb_generation *generation)

@@ -8,6 +8,9 @@
 sockbroker_status sb_generation_create(struct sb_group *g, const struct sb_group_config *config, uint64_t now_ms,
                                        struct sb_generation **generation_out);
 
+/* Another slot, which waits for its first start. The number is a free one. NULL: out of memory. */
+struct sb_slot *sb_slot_create(struct sb_generation *generation, uint32_t number, uint64_t now_ms);
+
 /* Starts all its slots, until it fails. */
 void sb_generation_start(struct sb_generation *generation, uint64_t now_ms);
 

@@ -26,7 +26,7 @@ struct sb_child {
     uint32_t pid;
     sockbroker_socket handle;  /* POSIX: a pidfd, readable once it has ended */
     sockbroker_socket trouble; /* where it says why the program could not be started */
-    bool adopted;              /* it is nobody's child: an earlier broker's, which has crashed */
+    bool adopted;              /* it is not our child: an earlier broker's */
 };
 #define SB_CHILD_NONE                                                                                                          \
     {                                                                                                                          \
@@ -39,8 +39,8 @@ struct sb_child {
 sockbroker_status sb_spawn(const struct sb_spawn_request *request, struct sb_child *child_out,
                            struct sockbroker_error *error_out);
 
-/* A process that was started before, known by its handle, which is duplicated. Only that process gets signals, not its group,
- * and nobody will know how it ended. OK, NO_DESCRIPTORS, SYSTEM. */
+/* A process that was started before, known by its handle, which is duplicated. Its group gets signals too where the
+ * system can do that by the handle (Linux 6.9), and nobody will know how it ended. OK, NO_DESCRIPTORS, SYSTEM. */
 sockbroker_status sb_child_adopt(uint32_t pid, sockbroker_socket handle, struct sb_child *child_out);
 
 /* Is that living process the child, or in the group that it leads? */

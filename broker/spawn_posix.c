@@ -17,6 +17,7 @@
 #include "proto/oserr.h"
 #include "proto/socket.h"
 
+#define PROCESS_GROUP (1u << 2) /* PIDFD_SIGNAL_PROCESS_GROUP of linux/pidfd.h, which older headers do not have */
 #define FIRST_NOT_STANDARD 3
 #define CANNOT_START 127 /* as shells say it */
 
@@ -207,7 +208,21 @@ sockbroker_status sb_child_adopt(uint32_t pid, sockbroker_socket handle, struct 
 
 bool sb_child_has(const struct sb_child *c, uint32_t pid)
 {
-    return c->pid && (pid == c->pid || (!c->adopted && getpgid((pid_t)pid) == (pid_t)c->pid));
+    if (!c->pid || pid == c->pid)
+        return c->pid != 0;
+    return getpgid((pid_t)pid) == (pid_t)c->pid && (!c->adopted || !sb_child_wait(c, 0)); /* else the number may be another's */
+}
+
+/* The group by its leader's handle, since Linux 6.9; pidfd_send_signal(2). It is good also when the leader has ended. */
+static bool signal_group(int handle, int number)
+{
+    return syscall(SYS_pidfd_send_signal, handle, number, NULL, PROCESS_GROUP) == 0;
+}
+
+static void signal_adopted(const struct sb_child *c, int number)
+{
+    if (!signal_group(c->handle, number))
+        syscall(SYS_pidfd_send_signal, c->handle, number, NULL, 0);
 }
 
 /* Before setsid() the group is not there yet. */
@@ -216,7 +231,7 @@ void sb_child_end(const struct sb_child *c, bool at_once)
     int number = at_once ? SIGKILL : SIGTERM;
 
     if (c->pid && c->adopted)
-        syscall(SYS_pidfd_send_signal, c->handle, number, NULL, 0);
+        signal_adopted(c, number);
     else if (c->pid && kill(-(pid_t)c->pid, number) && errno == ESRCH)
         kill((pid_t)c->pid, number);
 }
@@ -235,7 +250,9 @@ static void tell_end(const struct sb_child *c, char how_out[SB_CHILD_END_MAX])
     struct trouble t;
     int status = 0;
 
-    if (!c->adopted)
+    if (c->adopted)
+        signal_group(c->handle, SIGKILL);
+    else
         kill(-(pid_t)c->pid, SIGKILL); /* while the number is still taken */
     if (c->adopted || waitpid((pid_t)c->pid, &status, 0) < 0)
         snprintf(how_out, SB_CHILD_END_MAX, "ended in a way that nobody saw");

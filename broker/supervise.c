@@ -256,7 +256,9 @@ void sb_supervise_start(struct sb_broker *b)
 {
     struct sb_supervisor *sup = b->supervisor;
 
-    if (b->rundir.was_left && b->config.n_groups) {
+    if (b->taking) {
+        sb_supervise_resume(sup);
+    } else if (b->rundir.was_left && b->config.n_groups) {
         sup->open_at_ms = sb_clock_ms() + COME_BACK_MS;
         sb_log(SB_LOG_NOTICE, "workers_waited_for", "ms=%u cause=\"the broker before did not end in good order\"",
                COME_BACK_MS);

@@ -8,6 +8,7 @@
 
 #include "broker/broker.h"
 #include "broker/group.h"
+#include "proto/wire_takeover.h"
 
 struct sb_session;
 
@@ -49,6 +50,17 @@ void sb_supervise_rest(struct sb_broker *b);
 
 /* The broker stops: workers drain (their time counts from since_ms) and end. True when none is left. */
 bool sb_supervise_stop(struct sb_broker *b, uint64_t since_ms, uint64_t now_ms);
+
+/* ---- taking over ---- */
+
+/* What the broker before had, in this order. handle: of the slot's process, lent. OK, NO_MEMORY, NO_DESCRIPTORS, SYSTEM; then
+ * nothing of it all may be used. */
+sockbroker_status sb_supervise_restore_group(struct sb_broker *b, const struct sb_takeover_group *record,
+                                             struct sb_group **group_out);
+sockbroker_status sb_supervise_restore_generation(struct sb_group *g, const struct sb_takeover_generation *record,
+                                                  struct sb_generation **generation_out);
+sockbroker_status sb_supervise_restore_slot(struct sb_generation *generation, const struct sb_takeover_slot *record,
+                                            sockbroker_socket handle);
 
 /* ---- status ---- */
 

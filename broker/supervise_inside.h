@@ -29,6 +29,12 @@ struct sb_supervisor {
 /* Another group. OK, NO_MEMORY. */
 sockbroker_status sb_supervise_add(struct sb_supervisor *sup, const struct sb_group_config *config);
 
+/* The one of that name that does not leave; NULL: there is none. */
+struct sb_group *sb_supervise_find(const struct sb_supervisor *sup, const char *name);
+
+/* After a takeover: brings what the broker before had in line with our configuration. */
+void sb_supervise_resume(struct sb_supervisor *sup);
+
 /* The loop watches the kid from now on; it belongs to the slot. On false (no memory) nothing has happened. */
 bool sb_kid_watch(struct sb_supervisor *sup, struct sb_kid *kid, struct sb_slot *slot);
 

@@ -12,7 +12,7 @@
 #include "proto/clock.h"
 #include "proto/error.h"
 
-static struct sb_group *find(const struct sb_supervisor *sup, const char *name)
+struct sb_group *sb_supervise_find(const struct sb_supervisor *sup, const char *name)
 {
     struct sb_group *g;
 
@@ -127,6 +127,8 @@ static bool is_refused(const struct sb_supervisor *sup, struct sb_call *call)
     else if (sup->open_at_ms)
         sb_control_fail(call, SOCKBROKER_BUSY,
                         "the broker before crashed, and its workers are waited for; try again in 2 seconds");
+    else if (sup->broker->giving)
+        sb_control_fail(call, SOCKBROKER_BUSY, "an upgrade of the broker is under way; try again when that is over");
     else if (sup->n_rolling)
         sb_control_fail(call, SOCKBROKER_BUSY,
                         "a generation is being replaced already; wait for its end, `sockbroker status` shows it");
@@ -156,7 +158,7 @@ void sb_supervise_reload(struct sb_broker *b, const struct sb_reload *reload, st
                         "this broker started no workers; give it a command (serve --spawn N -- CMD...), or restart yours");
         return;
     }
-    if (!all && !find(sup, reload->group)) {
+    if (!all && !sb_supervise_find(sup, reload->group)) {
         fail_unknown(reload->group, call);
         return;
     }
@@ -173,7 +175,7 @@ void sb_supervise_scale(struct sb_broker *b, const struct sb_scale *scale, struc
 {
     struct sb_reply reply = { .kind = SB_REPLY_OUTCOME };
     struct sb_supervisor *sup = b->supervisor;
-    struct sb_group *g = find(sup, scale->group);
+    struct sb_group *g = sb_supervise_find(sup, scale->group);
     struct sockbroker_error error;
 
     if (is_refused(sup, call))
@@ -219,7 +221,7 @@ void sb_supervise_apply(struct sb_broker *b, const struct sb_config *config)
             sb_group_leave(g, sb_clock_ms(), sb_clock_ms());
     }
     for (size_t i = 0; i < config->n_groups; i++) {
-        if (!find(sup, config->groups[i].name) && sb_supervise_add(sup, &config->groups[i]))
+        if (!sb_supervise_find(sup, config->groups[i].name) && sb_supervise_add(sup, &config->groups[i]))
             sb_log(SB_LOG_ERROR, "group_failed", "group=%s cause=\"out of memory\" cure=\"reload again\"",
                    config->groups[i].name);
     }

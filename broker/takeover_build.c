@@ -11,6 +11,7 @@
 #include "broker/listener.h"
 #include "broker/session.h"
 #include "broker/shard.h"
+#include "broker/supervise.h"
 #include "proto/error.h"
 #include "sockbroker/addr.h"
 
@@ -220,6 +221,15 @@ static sockbroker_status build(struct sb_takeover_building *t, const struct sb_t
         return t->deposit ? SOCKBROKER_OK : SOCKBROKER_NO_MEMORY;
     case SB_TAKEOVER_STATE:
         return build_state(t, &m->as.state, error);
+    case SB_TAKEOVER_GROUP:
+        t->generation = NULL;
+        return sb_supervise_restore_group(b, &m->as.group, &t->group);
+    case SB_TAKEOVER_GENERATION:
+        return t->group ? sb_supervise_restore_generation(t->group, &m->as.generation, &t->generation)
+                        : refuse(error, "a generation", "of no group");
+    case SB_TAKEOVER_SLOT:
+        return t->generation ? sb_supervise_restore_slot(t->generation, &m->as.slot, socks[0])
+                             : refuse(error, "a worker", "of no generation");
     case SB_TAKEOVER_HELLO:
     case SB_TAKEOVER_STEP:
     case SB_TAKEOVER_FAILED:

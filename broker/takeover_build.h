@@ -5,10 +5,12 @@
 #include "broker/broker.h"
 #include "broker/takeover_link.h"
 
-/* What is between two messages: the deposit whose state comes. */
+/* What is between two messages: the deposit whose state comes; the group and the generation that are made. */
 struct sb_takeover_building {
     struct sb_broker *broker;
     struct sb_kept *deposit;
+    struct sb_group *group;
+    struct sb_generation *generation;
 };
 
 /* One message that is neither Hello, nor Step, nor Failed. socks: what came with it; what is used is moved out.

@@ -11,6 +11,7 @@
 #include "broker/mailbox.h"
 #include "broker/outbound.h"
 #include "broker/session.h"
+#include "broker/supervise.h"
 #include "broker/takeover.h"
 #include "broker/takeover_link.h"
 #include "broker/takeover_send.h"
@@ -361,16 +362,16 @@ void sb_giving_cancel(struct sb_broker *b)
 
 /* ---- the beginning ---- */
 
-static sockbroker_status check(const struct sb_broker *b, struct sockbroker_error *error)
+static sockbroker_status check(struct sb_broker *b, struct sockbroker_error *error)
 {
     if (b->giving)
         return sb_error_set(error, SOCKBROKER_BUSY, 0, "an upgrade is under way already (pid %u); wait for its end",
                             b->giving->heir.pid);
     if (b->state == SB_BROKER_STOPPING)
         return sb_error_set(error, SOCKBROKER_BUSY, 0, "the broker is stopping; start another one");
-    if (b->config.n_groups)
-        return sb_error_set(error, SOCKBROKER_UNSUPPORTED, 0,
-                            "a broker that starts workers cannot be upgraded; restart it in a quiet hour");
+    if (sb_supervise_is_rolling(b, false))
+        return sb_error_set(error, SOCKBROKER_BUSY, 0,
+                            "workers are being replaced; upgrade when that is over, `sockbroker status` shows it");
     return SOCKBROKER_OK;
 }
 

@@ -13,6 +13,7 @@
 #include "broker/process.h"
 #include "broker/session.h"
 #include "broker/shard.h"
+#include "broker/supervise_inside.h"
 #include "proto/failpoint.h"
 #include "proto/socket.h"
 #include "proto/thread.h"
@@ -251,6 +252,76 @@ static sockbroker_status put_holdings(struct sender *s)
     return st;
 }
 
+/* ---- workers of our own ---- */
+
+static sockbroker_status put_slot(struct sender *s, const struct sb_slot *slot)
+{
+    struct sb_takeover_slot *m = begin(s, SB_TAKEOVER_SLOT, sizeof(*m));
+    const struct sb_kid *kid = slot->process;
+
+    if (slot->state == SB_SLOT_GONE)
+        return SOCKBROKER_OK;
+    m->number = slot->number;
+    m->state = (uint32_t)slot->state + 1;
+    m->since_ms = slot->since_ms;
+    m->start_at_ms = slot->start_at_ms;
+    m->leaves = slot->leaves;
+    m->drained_by_hand = slot->drained_by_hand;
+    m->restarts = slot->n_restarts;
+    m->delay_ms = slot->backoff.delay_ms;
+    m->n_restarted = sb_backoff_list(&slot->backoff, m->restarted_ms);
+    m->pid = kid ? kid->child.pid : 0;
+    s->socks[0] = kid ? kid->child.handle : SOCKBROKER_SOCKET_NONE;
+    return put(s);
+}
+
+static sockbroker_status put_generation(struct sender *s, const struct sb_generation *generation)
+{
+    struct sb_takeover_generation *m = begin(s, SB_TAKEOVER_GENERATION, sizeof(*m));
+    const struct sb_slot *slot;
+
+    m->number = generation->number;
+    m->serves = generation->state == SB_GENERATION_SERVING;
+    m->since_ms = generation->since_ms;
+    sockbroker_status st = put(s);
+    DL_FOREACH(generation->slots, slot) {
+        if (!st)
+            st = put_slot(s, slot);
+    }
+    return st;
+}
+
+static sockbroker_status put_group(struct sender *s, const struct sb_group *g)
+{
+    struct sb_takeover_group *m = begin(s, SB_TAKEOVER_GROUP, sizeof(*m));
+    const struct sb_generation *generation;
+
+    memcpy(m->name, g->name, sizeof(m->name));
+    snprintf(m->failure, sizeof(m->failure), "%s", g->failure);
+    m->wanted = g->wanted;
+    m->configured = g->configured;
+    m->last_number = g->last_number;
+    m->leaves = g->leaves;
+    sockbroker_status st = put(s);
+    DL_FOREACH(g->generations, generation) {
+        if (!st)
+            st = put_generation(s, generation);
+    }
+    return st;
+}
+
+static sockbroker_status put_groups(struct sender *s)
+{
+    const struct sb_group *g;
+    sockbroker_status st = SOCKBROKER_OK;
+
+    DL_FOREACH(s->broker->supervisor->groups, g) {
+        if (!st)
+            st = put_group(s, g);
+    }
+    return st;
+}
+
 /* ---- connections ---- */
 
 static sockbroker_status flush_connections(struct sender *s)
@@ -355,7 +426,7 @@ static sockbroker_status put_deposits(struct sender *s)
 /* In this order: each part names things of those before it. Whatever else a broker may come to own is a line here and a kind of
  * message in takeover_build.c. */
 static sockbroker_status (*const parts[])(struct sender *s) = {
-    put_endpoints, put_sessions, put_holdings, put_shards, put_connections, put_deposits,
+    put_endpoints, put_sessions, put_groups, put_holdings, put_shards, put_connections, put_deposits,
 };
 
 static sockbroker_status put_parts(struct sender *s)

@@ -10,6 +10,7 @@
 #define OVERLOADS 2u
 #define STATES 6u
 #define MODES 3u
+#define SLOT_STATES 8u /* enum sb_slot_state but for the last */
 
 /* ---- the beginning ---- */
 
@@ -209,6 +210,39 @@ static const struct sb_wire_field state_fields[] = {
 
 static const struct sb_wire_message state_message = { SB_WIRE_MESSAGE(sb__takeover_state__descriptor, state_fields) };
 
+/* ---- workers of the broker's own ---- */
+
+static const struct sb_wire_field group_fields[] = {
+    SB_WIRE_NAME(struct sb_takeover_group, name, 1),
+    SB_WIRE_NUMBER(struct sb_takeover_group, wanted, 0, SB_GROUP_WORKERS_MAX),
+    SB_WIRE_NUMBER(struct sb_takeover_group, configured, 0, SB_GROUP_WORKERS_MAX),
+    SB_WIRE_ANY(struct sb_takeover_group, last_number),
+    SB_WIRE_TEXT(struct sb_takeover_group, failure),
+    SB_WIRE_ANY(struct sb_takeover_group, leaves),
+};
+
+static const struct sb_wire_message group_message = { SB_WIRE_MESSAGE(sb__takeover_group__descriptor, group_fields) };
+
+static const struct sb_wire_field generation_fields[] = {
+    SB_WIRE_ID(struct sb_takeover_generation, number),
+    SB_WIRE_ANY(struct sb_takeover_generation, serves),
+    SB_WIRE_ANY(struct sb_takeover_generation, since_ms),
+};
+
+static const struct sb_wire_message generation_message = {
+    SB_WIRE_MESSAGE(sb__takeover_generation__descriptor, generation_fields),
+};
+
+static const struct sb_wire_field slot_fields[] = {
+    SB_WIRE_ID(struct sb_takeover_slot, number),    SB_WIRE_NUMBER(struct sb_takeover_slot, state, 1, SLOT_STATES),
+    SB_WIRE_ANY(struct sb_takeover_slot, since_ms), SB_WIRE_ANY(struct sb_takeover_slot, start_at_ms),
+    SB_WIRE_ANY(struct sb_takeover_slot, leaves),   SB_WIRE_ANY(struct sb_takeover_slot, drained_by_hand),
+    SB_WIRE_ANY(struct sb_takeover_slot, restarts), SB_WIRE_ANY(struct sb_takeover_slot, pid),
+    SB_WIRE_ANY(struct sb_takeover_slot, delay_ms), SB_WIRE_LIST(struct sb_takeover_slot, restarted_ms, n_restarted, 0, 0),
+};
+
+static const struct sb_wire_message slot_message = { SB_WIRE_MESSAGE(sb__takeover_slot__descriptor, slot_fields) };
+
 /* ---- steps ---- */
 
 static const struct sb_wire_field step_fields[] = {
@@ -237,6 +271,9 @@ static const struct sb_wire_field takeover_fields[] = {
     SB_WIRE_CHILD(struct sb_takeover, as.state, &state_message),
     SB_WIRE_CHILD(struct sb_takeover, as.step, &step_message),
     SB_WIRE_CHILD(struct sb_takeover, as.failed, &failed_message),
+    SB_WIRE_CHILD(struct sb_takeover, as.group, &group_message),
+    SB_WIRE_CHILD(struct sb_takeover, as.generation, &generation_message),
+    SB_WIRE_CHILD(struct sb_takeover, as.slot, &slot_message),
 };
 
 const struct sb_wire_message sb_wire_takeover = {
@@ -268,7 +305,11 @@ uint32_t sb_takeover_descriptors(const struct sb_takeover *t)
     case SB_TAKEOVER_SOCKET:
     case SB_TAKEOVER_DEPOSIT:
         return 1;
+    case SB_TAKEOVER_SLOT:
+        return t->as.slot.pid != 0;
     case SB_TAKEOVER_BEGIN:
+    case SB_TAKEOVER_GROUP:
+    case SB_TAKEOVER_GENERATION:
     case SB_TAKEOVER_ENDPOINT:
     case SB_TAKEOVER_SHARD:
     case SB_TAKEOVER_HOLDING:

@@ -12,6 +12,7 @@
 #define SB_TAKEOVER_DIR_MAX 99u
 #define SB_TAKEOVER_ACKED 64u
 #define SB_TAKEOVER_COUNTS 14u
+#define SB_TAKEOVER_RESTARTS 100u
 
 struct sb_takeover_hello {
     uint32_t version;
@@ -153,6 +154,35 @@ struct sb_takeover_state {
     uint8_t chunk[SB_CHUNK_MAX];
 };
 
+struct sb_takeover_group {
+    char name[SOCKBROKER_NAME_MAX + 1];
+    uint32_t wanted;
+    uint32_t configured;
+    uint64_t last_number;
+    char failure[SB_FAILURE_TEXT_MAX + 1];
+    bool leaves;
+};
+
+struct sb_takeover_generation {
+    uint64_t number;
+    bool serves;
+    uint64_t since_ms;
+};
+
+struct sb_takeover_slot {
+    uint32_t number;
+    uint32_t state; /* 1..8 */
+    uint64_t since_ms;
+    uint64_t start_at_ms;
+    bool leaves;
+    bool drained_by_hand;
+    uint32_t restarts;
+    uint32_t pid; /* 0: no process, no descriptor */
+    uint32_t delay_ms;
+    uint32_t n_restarted;
+    uint64_t restarted_ms[SB_TAKEOVER_RESTARTS];
+};
+
 enum sb_takeover_step {
     SB_STEP_READY = 1, /* new: it has everything, and has touched nothing */
     SB_STEP_GO,        /* old: take over */
@@ -174,6 +204,9 @@ enum sb_takeover_kind {
     SB_TAKEOVER_STATE,
     SB_TAKEOVER_STEP,
     SB_TAKEOVER_FAILED,
+    SB_TAKEOVER_GROUP,
+    SB_TAKEOVER_GENERATION,
+    SB_TAKEOVER_SLOT,
 };
 
 struct sb_takeover {
@@ -191,6 +224,9 @@ struct sb_takeover {
         struct sb_takeover_state state;
         enum sb_takeover_step step;
         struct sb_failure failed;
+        struct sb_takeover_group group;
+        struct sb_takeover_generation generation;
+        struct sb_takeover_slot slot;
     } as;
 };
 

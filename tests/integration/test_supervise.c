@@ -1036,6 +1036,195 @@ static void crash_of_the_broker_leaves_workers_that_the_next_one_adopts(void **s
     kit_broker_stop(b);
 }
 
+/* ---- another process takes the broker's place ---- */
+
+/* Under a keeper, so that whoever is orphaned comes to that one. */
+static struct kit_broker *start_kept(const char *const *more)
+{
+    struct kit_start how = { .keeper = true, .args = { "--endpoint", "web=[::]:0", "--set", "restart_delay_ms=10" } };
+
+    for (size_t i = 4; *more; i++)
+        how.args[i] = *more++;
+    return start(&how);
+}
+
+/* True when the endpoint is in that state. */
+static bool endpoint_is(const struct sb_status_report *r, void *arg)
+{
+    const struct wanted *w = arg;
+
+    return !strcmp(kit_endpoint(r, w->name)->state, w->state);
+}
+
+static void upgrade_leaves_workers_in_their_places(void **state)
+{
+    struct kit_broker *b = start_kept((const char *const[]){ "--spawn", "3", "--", WORKER, "hello", NULL });
+    static const char *const names[] = { "workers-1-1", "workers-1-2", "workers-1-3" };
+    struct sb_slot_status before[3];
+    struct kit_load_result r;
+
+    (void)state;
+    kit_broker_wait_ready(b, 3);
+    for (unsigned i = 0; i < 3; i++)
+        before[i] = slot_now(b, names[i]);
+    struct kit_load *load = kit_load_start(
+        &(struct kit_load_options){ .port = kit_broker_port(b, "web"), .total = 1000, .concurrency = 16, .per_second = 2000 });
+    for (unsigned i = 1; i <= 3; i++) {
+        kit_load_wait(load, 200 * i);
+        must_run(b, "upgrade", NULL, NULL);
+    }
+    kit_load_finish(load, &r);
+    kit_load_check_all_answered(&r, 1000);
+    for (unsigned i = 0; i < 3; i++) {
+        struct sb_slot_status now = slot_now(b, names[i]);
+
+        assert_string_equal(now.state, "ready");
+        assert_int_equal(now.pid, before[i].pid);
+        assert_int_equal(now.restarts, 0);
+        assert_true(now.since_ms >= before[i].since_ms);
+    }
+    assert_int_equal(kit_process_count_log(b->process, "event=worker_started"), 3);
+    kill((pid_t)before[1].pid, SIGKILL); /* is watched, and replaced */
+    kit_broker_wait_log(b, "event=worker_started worker=workers-1-2");
+    kit_broker_wait_log(b, "restarts=1");
+    wait_slot(b, "workers-1-2", "ready");
+    assert_int_equal(slot_now(b, "workers-1-3").pid, before[2].pid);
+    must_run(b, "scale", "workers", "2");
+    wait_slot(b, "workers-1-3", "gone");
+    must_run(b, "upgrade", NULL, NULL);
+    wait_slot(b, "workers-1-2", "ready");
+    must_run(b, "reload", NULL, NULL);
+    wait_generations(b, 1);
+    assert_memory_equal(ask(b).worker, "workers-2-", 10);
+    kit_broker_stop(b);
+}
+
+/* A slot that waits, one that was given up, one that was drained by hand; a generation that leaves. */
+static void upgrade_keeps_every_state(void **state)
+{
+    struct script s;
+    struct kit_answer a;
+
+    (void)state;
+    open_script(&s, "case $SOCKBROKER_NAME in *-1-2) exit 3;; esac; " RUN_HOLD);
+    struct kit_broker *b = start_kept((const char *const[]){ "--set", "restart_max=2", "--spawn", "3", "--", s.path, NULL });
+    wait_slot(b, "workers-1-2", "given-up");
+    wait_slot(b, "workers-1-1", "ready");
+    wait_slot(b, "workers-1-3", "ready");
+    must_run(b, "drain", "workers-1-3", NULL);
+    wait_slot(b, "workers-1-3", "stopped");
+    int sock = held_connection(b, &a);
+    unsigned n_started = kit_process_count_log(b->process, "event=worker_started");
+    must_run(b, "upgrade", NULL, NULL);
+    wait_slot(b, "workers-1-2", "given-up");
+    wait_slot(b, "workers-1-3", "stopped");
+    assert_int_equal(slot_now(b, "workers-1-2").restarts, 2);
+    assert_int_equal(kit_process_count_log(b->process, "event=worker_started"), n_started);
+    must_run(b, "reload", NULL, NULL);
+    wait_slot(b, "workers-1-1", "draining");
+    must_run(b, "upgrade", NULL, NULL);
+    wait_slot(b, "workers-1-1", "draining");
+    wait_generations(b, 2);
+    kit_close(&sock);
+    wait_generations(b, 1);
+    kit_broker_stop(b);
+    unlink(s.path);
+}
+
+/* A shell stands between: all that it leads ends with its slot. */
+static void upgrade_knows_workers_behind_a_shell(void **state)
+{
+    struct script s;
+
+    (void)state;
+    open_script(&s, SB_WORKER_EXE " --spawned --mode hello; exit");
+    struct kit_broker *b = start_kept((const char *const[]){ "--spawn", "2", "--", s.path, NULL });
+    kit_broker_wait_ready(b, 2);
+    must_run(b, "upgrade", NULL, NULL);
+    kill((pid_t)slot_now(b, "workers-1-1").pid, SIGKILL);
+    kit_broker_wait_log(b, "event=worker_started worker=workers-1-1");
+    kit_broker_wait_log(b, "restarts=1");
+    wait_slot(b, "workers-1-1", "ready");
+    kit_broker_wait_ready(b, 2);
+    must_run(b, "reload", NULL, NULL);
+    wait_generations(b, 1);
+    kit_broker_stop(b);
+    unlink(s.path);
+}
+
+static void upgrade_is_refused_while_a_generation_is_replaced(void **state)
+{
+    char output[OUTPUT], pipe_path[96], text[256];
+    struct script s;
+
+    (void)state;
+    open_script(&s, RUN_HELLO);
+    struct kit_broker *b = start_kept((const char *const[]){ "--", s.path, NULL });
+    kit_broker_wait_ready(b, 1);
+    snprintf(pipe_path, sizeof(pipe_path), "%s/gate", b->dir);
+    assert_int_equal(mkfifo(pipe_path, 0600), 0);
+    snprintf(text, sizeof(text), "read line <%s; " RUN_HELLO, pipe_path);
+    write_script(&s, text);
+    struct kit_process *reload = run_in_background(b, "reload");
+    kit_broker_wait_log(b, "event=generation_starts group=workers generation=2");
+    assert_int_equal(run(b, output, "upgrade", NULL, NULL), 1);
+    assert_non_null(strstr(output, "workers are being replaced"));
+    int gate = open(pipe_path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(write(gate, "go\n", 3), 3);
+    assert_int_equal(kit_process_wait(reload), 0);
+    kit_process_free(reload);
+    close(gate);
+    must_run(b, "upgrade", NULL, NULL);
+    kit_broker_stop(b);
+    unlink(s.path);
+}
+
+static void upgrade_does_not_end_a_pause(void **state)
+{
+    struct kit_broker *b = start_kept((const char *const[]){ "--", WORKER, "hello", NULL });
+    struct wanted paused = { "web", "paused" };
+    struct kit_answer a;
+    uint64_t n_held = 1;
+
+    (void)state;
+    kit_broker_wait_ready(b, 1);
+    must_run(b, "pause", "web", NULL);
+    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    kit_broker_wait_status(b, holds, &n_held, "the connection held");
+    must_run(b, "upgrade", NULL, NULL);
+    kit_broker_wait_status(b, endpoint_is, &paused, "a pause");
+    kit_broker_wait_status(b, holds, &n_held, "the connection held");
+    must_run(b, "resume", "web", NULL);
+    kit_read_only_answer(sock, &a);
+    kit_broker_stop(b);
+}
+
+/* The new broker reads the configuration: groups come and go with it. */
+static void upgrade_brings_groups_in_line_with_the_configuration(void **state)
+{
+    static const char before[] = "endpoint web { address = \"[::]:0\" }\n"
+                                 "group a { command = {" SB_WORKER_EXE ", --spawned, --mode, hello} }\n"
+                                 "group b { command = {" SB_WORKER_EXE ", --spawned, --mode, hello} }\n";
+    static const char after[] = "endpoint web { address = \"[::]:0\" }\n"
+                                "group b { command = {" SB_WORKER_EXE ", --spawned, --mode, hello} spawn = 2 }\n"
+                                "group c { command = {" SB_WORKER_EXE ", --spawned, --mode, hello} }\n";
+    struct script conf;
+
+    (void)state;
+    open_script(&conf, before);
+    struct kit_broker *b = start(&(struct kit_start){ .keeper = true, .args = { "--config", conf.path } });
+    kit_broker_wait_ready(b, 2);
+    uint32_t pid = slot_now(b, "b-1-1").pid;
+    write_script(&conf, after);
+    must_run(b, "upgrade", NULL, NULL);
+    wait_slot(b, "a-1-1", "gone");
+    wait_slot(b, "b-1-2", "ready");
+    wait_slot(b, "c-1-1", "ready");
+    assert_int_equal(slot_now(b, "b-1-1").pid, pid);
+    kit_broker_stop(b);
+    unlink(conf.path);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(int argc, char **argv)
@@ -1070,6 +1259,12 @@ int main(int argc, char **argv)
         TEST(older_workers_drain_where_the_endpoint_says_so),
         TEST(older_workers_drain_one_after_the_other_under_load),
         TEST(crash_of_the_broker_leaves_workers_that_the_next_one_adopts),
+        TEST(upgrade_leaves_workers_in_their_places),
+        TEST(upgrade_keeps_every_state),
+        TEST(upgrade_knows_workers_behind_a_shell),
+        TEST(upgrade_is_refused_while_a_generation_is_replaced),
+        TEST(upgrade_does_not_end_a_pause),
+        TEST(upgrade_brings_groups_in_line_with_the_configuration),
     };
 
     return kit_main(tests, argc, argv);

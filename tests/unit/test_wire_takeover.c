@@ -49,7 +49,13 @@ static void hello_old(struct sb_takeover *m)
     memset(m->as.hello.release, 'r', SB_WORD_MAX);
     m->as.hello.pid = UINT32_MAX;
     memset(m->as.hello.dir, '/', SB_TAKEOVER_DIR_MAX);
-    m->as.hello.n_records = UINT64_MAX;
+    m->as.hello.n_records = m->as.hello.soft_limit = m->as.hello.hard_limit = UINT64_MAX;
+}
+
+static void hello_with_keeper(struct sb_takeover *m)
+{
+    hello_old(m);
+    m->as.hello.has_keeper = true;
 }
 
 static void hello_new(struct sb_takeover *m)
@@ -92,7 +98,8 @@ static void endpoint_max(struct sb_takeover *m)
     e->window = SB_WINDOW_MAX;
     e->overload = 2;
     e->withdraw_after_ms = e->ack_timeout_ms = e->hold_ms = e->hold_max = UINT32_MAX;
-    e->kill_stuck = e->is_closing = true;
+    e->kill_stuck = e->is_closing = e->paused = true;
+    e->resumed_ms = UINT64_MAX;
 }
 
 static void shard_max(struct sb_takeover *m)
@@ -146,7 +153,7 @@ static void session_max(struct sb_takeover *m)
     s->weight = SB_WEIGHT_MAX;
     s->window = SB_WINDOW_MAX;
     s->carrier = SB_CARRIER_MESSAGE;
-    s->state = 5;
+    s->state = 6;
     s->pid = s->uid = s->gid = s->ring_taken = s->n_acked = UINT32_MAX;
     memset(s->acked, 0xff, sizeof(s->acked));
     s->n_places = SB_ENDPOINTS_PER_WORKER_MAX;
@@ -211,6 +218,43 @@ static void state_max(struct sb_takeover *m)
     memset(m->as.state.chunk, 0xff, SB_CHUNK_MAX);
 }
 
+static void group_max(struct sb_takeover *m)
+{
+    struct sb_takeover_group *g = &m->as.group;
+
+    m->kind = SB_TAKEOVER_GROUP;
+    name_max(g->name);
+    g->wanted = g->configured = SB_GROUP_WORKERS_MAX;
+    g->last_number = UINT64_MAX;
+    memset(g->failure, 'x', SB_FAILURE_TEXT_MAX);
+    g->leaves = true;
+}
+
+static void generation_max(struct sb_takeover *m)
+{
+    m->kind = SB_TAKEOVER_GENERATION;
+    m->as.generation = (struct sb_takeover_generation){ .number = UINT64_MAX, .serves = true, .since_ms = UINT64_MAX };
+}
+
+static void slot_min(struct sb_takeover *m)
+{
+    m->kind = SB_TAKEOVER_SLOT;
+    m->as.slot.number = m->as.slot.state = 1;
+}
+
+static void slot_max(struct sb_takeover *m)
+{
+    struct sb_takeover_slot *s = &m->as.slot;
+
+    m->kind = SB_TAKEOVER_SLOT;
+    s->number = s->restarts = s->pid = s->delay_ms = UINT32_MAX;
+    s->state = 8;
+    s->since_ms = s->start_at_ms = UINT64_MAX;
+    s->leaves = s->drained_by_hand = true;
+    s->n_restarted = SB_TAKEOVER_RESTARTS;
+    memset(s->restarted_ms, 0xff, sizeof(s->restarted_ms));
+}
+
 static void step_ready(struct sb_takeover *m)
 {
     m->kind = SB_TAKEOVER_STEP;
@@ -234,10 +278,11 @@ static const struct sample {
     void (*make)(struct sb_takeover *m);
     uint32_t n_descriptors;
 } samples[] = {
-    { hello_old, 1 },    { hello_new, 0 },       { socket_max, 1 },      { begin_min, 0 },   { begin_max, 0 },
-    { endpoint_max, 0 }, { shard_min, 0 },       { shard_max, 0 },       { session_min, 0 }, { session_max, 4 },
-    { holding_max, 0 },  { connections_max, 4 }, { connection_held, 1 }, { deposit_max, 1 }, { state_max, 0 },
-    { step_ready, 0 },   { step_left, 0 },       { failed_max, 0 },
+    { hello_old, 1 },      { hello_new, 0 },       { socket_max, 1 },      { begin_min, 0 },         { begin_max, 0 },
+    { endpoint_max, 0 },   { shard_min, 0 },       { shard_max, 0 },       { session_min, 0 },       { session_max, 4 },
+    { holding_max, 0 },    { connections_max, 4 }, { connection_held, 1 }, { deposit_max, 1 },       { state_max, 0 },
+    { step_ready, 0 },     { step_left, 0 },       { failed_max, 0 },      { hello_with_keeper, 2 }, { group_max, 0 },
+    { generation_max, 0 }, { slot_min, 0 },        { slot_max, 1 },
 };
 
 static void make(const struct sample *s, struct sb_takeover *m)
@@ -346,9 +391,19 @@ static void ring_without_pair(struct sb_takeover *m)
     m->as.session.has_pair = false;
 }
 
-static void state_6(struct sb_takeover *m)
+static void state_7(struct sb_takeover *m)
 {
-    m->as.session.state = 6;
+    m->as.session.state = 7;
+}
+
+static void slot_gone(struct sb_takeover *m)
+{
+    m->as.slot.state = 9;
+}
+
+static void generation_0(struct sb_takeover *m)
+{
+    m->as.generation.number = 0;
 }
 
 static void fewer_weights(struct sb_takeover *m)
@@ -405,7 +460,9 @@ static void what_breaks_a_rule_is_not_sent(void **state)
 {
     (void)state;
     assert_refused(session_max, ring_without_pair);
-    assert_refused(session_max, state_6);
+    assert_refused(session_max, state_7);
+    assert_refused(slot_max, slot_gone);
+    assert_refused(generation_max, generation_0);
     assert_refused(shard_max, fewer_weights);
     assert_refused(shard_max, fallback_beyond);
     assert_refused(connections_max, lease_of_nobody);
