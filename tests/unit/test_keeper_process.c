@@ -83,6 +83,20 @@ static void wait_for_keeper(int keeper)
     close(ends[0]);
 }
 
+static void follow(int keeper, const char *pid, char *answer)
+{
+    int ends[2];
+    char yes;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+        _exit(98);
+    sb_keeper_send(keeper, SB_KEEPER_FOLLOW, pid, ends[1]);
+    close(ends[1]);
+    unit_wait_readable(ends[0]);
+    strcpy(answer, recv(ends[0], &yes, 1, MSG_DONTWAIT) == 1 ? "yes" : "no");
+    close(ends[0]);
+}
+
 static void obey(const char *path, int keeper, const char *order, char *answer)
 {
     strcpy(answer, "done");
@@ -99,7 +113,9 @@ static void obey(const char *path, int keeper, const char *order, char *answer)
     else if (!strcmp(order, "pid"))
         snprintf(answer, LINE_MAX_LEN, "%d %d", (int)getpid(), (int)getppid());
     else if (!strncmp(order, "follow ", 7))
-        sb_keeper_send(keeper, SB_KEEPER_FOLLOW, order + 7, SOCKBROKER_SOCKET_NONE);
+        follow(keeper, order + 7, answer);
+    else if (!strcmp(order, "rename"))
+        sb_keeper_send(keeper, SB_KEEPER_RENAME, "", SOCKBROKER_SOCKET_NONE);
     else if (!strncmp(order, "exit ", 5))
         _exit(atoi(order + 5));
     else if (!strcmp(order, "kill"))
@@ -382,7 +398,8 @@ static void follower_is_the_broker(void **state)
     ask(old, "put b");
     int new = fork_puppet(&s, old);
     snprintf(order, sizeof(order), "follow %d", (int)pid_of(new));
-    ask(new, order);
+    assert_string_equal(ask(new, order), "yes");
+    ask(new, "rename");
     strcpy(kept, ask(new, "put b"));
     end_puppet(&old, "exit 0");
     ask(new, "ready");
@@ -390,6 +407,36 @@ static void follower_is_the_broker(void **state)
         continue; /* as soon as the old one is gone */
     kill(s.keeper, SIGHUP);
     assert_string_equal(hear(new), "signal");
+    end_puppet(&new, "kill");
+    new = next_puppet(&s);
+    assert_string_equal(ask(new, "take"), kept);
+    ask(new, "ready");
+    end_puppet(&new, "exit 0");
+    assert_int_equal(end_code(&s), 0);
+}
+
+/* It has begun to name what it has, and dies before it is ready. */
+static void follower_that_is_not_ready_drops_nothing(void **state)
+{
+    struct stage s;
+    char order[32], a[LINE_MAX_LEN], kept[2 * LINE_MAX_LEN];
+
+    (void)state;
+    open_stage(&s, 10);
+    int old = ready_puppet(&s);
+    strcpy(a, ask(old, "put a"));
+    int new = fork_puppet(&s, old);
+    snprintf(order, sizeof(order), "follow %d", (int)pid_of(new));
+    assert_string_equal(ask(new, order), "yes");
+    ask(new, "rename");
+    snprintf(kept, sizeof(kept), "%s%s", a, ask(new, "put b"));
+    end_puppet(&old, "exit 0");
+    while (parent_of(new) != s.keeper)
+        continue;
+    end_puppet(&new, "kill");
+    new = next_puppet(&s);
+    assert_string_equal(ask(new, "take"), kept);
+    ask(new, "ready");
     end_puppet(&new, "kill");
     new = next_puppet(&s);
     assert_string_equal(ask(new, "take"), kept);
@@ -422,7 +469,7 @@ static void old_one_goes_on_when_the_follower_dies(void **state)
     int old = ready_puppet(&s);
     int new = fork_puppet(&s, old);
     snprintf(order, sizeof(order), "follow %d", (int)pid_of(new));
-    ask(new, order);
+    assert_string_equal(ask(new, order), "yes");
     end_puppet(&new, "kill");
     assert_true(unit_wait_for(hears_signals, &(struct passing){ s.keeper, old }));
     assert_int_equal(send(old, "exit 0", 6, MSG_NOSIGNAL), 6); /* closed with signals unread it would be a reset */
@@ -438,10 +485,10 @@ static void nonsense_is_not_followed(void **state)
     (void)state;
     open_stage(&s, 10);
     int p = ready_puppet(&s);
-    ask(p, "follow 0");
-    ask(p, "follow -1");
-    ask(p, "follow x");
-    ask(p, "follow 4194305");
+    assert_string_equal(ask(p, "follow 0"), "no");
+    assert_string_equal(ask(p, "follow -1"), "no");
+    assert_string_equal(ask(p, "follow x"), "no");
+    assert_string_equal(ask(p, "follow 4194305"), "no");
     end_puppet(&p, "exit 2");
     assert_int_equal(end_code(&s), 2);
 }
@@ -457,6 +504,7 @@ int main(int argc, char **argv)
         UNIT_TEST(signals_are_passed_on),
         UNIT_TEST(broker_dies_with_its_keeper),
         UNIT_TEST(follower_is_the_broker),
+        UNIT_TEST(follower_that_is_not_ready_drops_nothing),
         UNIT_TEST(old_one_goes_on_when_the_follower_dies),
         UNIT_TEST(nonsense_is_not_followed),
     };
