@@ -60,8 +60,9 @@ sockbroker_status sb_shard_group_open(const struct sb_shard_request *request, st
 void sb_shard_group_adopt(const struct sb_shard_request *request, const sockbroker_socket *socks, const struct sb_steering *how,
                           struct sb_shard_group *group_out);
 
-/* Likewise for the process that takes over from one which still serves: all sockets are there, and nothing is done to them, they
- * go on as they were steered. Their positions are not known until a repair has learnt them, or somebody who knows has set them.
+/* Likewise for the process that takes over from one which still serves: all sockets are there, and nothing is done to them,
+ * they go on as they were steered. Their positions are not known until a repair has learnt them, or somebody who knows has set
+ * them.
  */
 void sb_shard_group_join(const struct sb_shard_request *as, sockbroker_socket *socks, struct sb_shard_group *group_out);
 
