@@ -105,14 +105,14 @@ static uint64_t number_of(const char *label, sockbroker_socket sock)
     return is_listener ? sb_custody_number(sock) : 0;
 }
 
-static struct entry *enter(struct sb_custody *c, const char *label, sockbroker_socket sock)
+static struct entry *enter(struct sb_custody *c, const char *label, uint64_t number)
 {
     struct entry *e = calloc(1, sizeof(*e));
 
     if (!e)
         return NULL;
     snprintf(e->label, sizeof(e->label), "%s", label);
-    e->number = number_of(label, sock);
+    e->number = number;
     HASH_ADD_STR(c->entries, label, e);
     if (e->hh.tbl)
         return e;
@@ -146,7 +146,7 @@ void sb_custody_keep(struct sb_custody *c, const char *label, sockbroker_socket 
 
         c->is_noted |= is_passing(st);
         if (!st)
-            e = enter(c, label, sock); /* without memory it is put again next time */
+            e = enter(c, label, number_of(label, sock)); /* without memory it is put again next time */
         else if (!is_passing(st))
             sb_log(SB_LOG_ERROR, "not_kept", "label=%s cause=\"%s\"", label, sockbroker_status_text(st));
     }
@@ -278,7 +278,7 @@ static sockbroker_status take_all(struct sb_broker *b, struct sb_given *list)
     sockbroker_status st = SOCKBROKER_OK;
 
     DL_FOREACH(list, g) {
-        if (strchr(g->label, '/') && !enter(b->custody, g->label, g->descriptor))
+        if (strchr(g->label, '/') && !enter(b->custody, g->label, number_of(g->label, g->descriptor)))
             return SOCKBROKER_NO_MEMORY;
     }
     DL_FOREACH(list, g) {
@@ -357,6 +357,26 @@ sockbroker_status sb_custody_join(struct sb_broker *b, sockbroker_socket *channe
     c->first_parent = c->link.who == SB_CUSTODIAN_KEEPER ? sb_custody_link_parent() : 0;
     b->custody = c;
     return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_custody_tell(const struct sb_broker *b, sb_custody_teller tell, void *arg)
+{
+    const struct sb_custody *c = b->custody;
+    const struct entry *e;
+    sockbroker_status st = SOCKBROKER_OK;
+
+    for (e = c && c->link.who == SB_CUSTODIAN_MANAGER ? c->entries : NULL; e && !st; e = e->hh.next)
+        st = tell(arg, e->label, e->number);
+    return st;
+}
+
+sockbroker_status sb_custody_restore(struct sb_broker *b, const char *label, uint64_t number)
+{
+    struct sb_custody *c = b->custody;
+
+    if (c->link.who == SB_CUSTODIAN_NOBODY)
+        sb_custody_link_join(SB_KEEPING_SYSTEMD, SOCKBROKER_SOCKET_NONE, &c->link);
+    return find(c, label) || enter(c, label, number) ? SOCKBROKER_OK : SOCKBROKER_NO_MEMORY;
 }
 
 sockbroker_socket sb_custody_channel(const struct sb_broker *b)

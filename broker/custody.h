@@ -31,6 +31,13 @@ sockbroker_status sb_custody_open(struct sb_broker *b, struct sockbroker_error *
  * OK, NO_MEMORY, TIMEOUT, CLOSED (there is no keeper any more, or it does not take this process for the broker). */
 sockbroker_status sb_custody_join(struct sb_broker *b, sockbroker_socket *channel);
 
+/* What the service manager's store has, which does not forget by itself what the next broker does not name: the old one tells
+ * it (nothing when the custodian is another; ends at the first failure, which is the answer), the new one takes it in. The
+ * store stays the custodian even if the new configuration says otherwise. restore: OK, NO_MEMORY. */
+typedef sockbroker_status (*sb_custody_teller)(void *arg, const char *label, uint64_t number);
+sockbroker_status sb_custody_tell(const struct sb_broker *b, sb_custody_teller tell, void *arg);
+sockbroker_status sb_custody_restore(struct sb_broker *b, const char *label, uint64_t number);
+
 /* Our end of the pair to the keeper, lent; NONE when there is no keeper. */
 sockbroker_socket sb_custody_channel(const struct sb_broker *b);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "broker/custody.h"
 #include "broker/deposit_inside.h"
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
@@ -230,6 +231,8 @@ static sockbroker_status build(struct sb_takeover_building *t, const struct sb_t
     case SB_TAKEOVER_SLOT:
         return t->generation ? sb_supervise_restore_slot(t->generation, &m->as.slot, socks[0])
                              : refuse(error, "a worker", "of no generation");
+    case SB_TAKEOVER_KEPT:
+        return sb_custody_restore(b, m->as.kept.label, m->as.kept.number);
     case SB_TAKEOVER_HELLO:
     case SB_TAKEOVER_STEP:
     case SB_TAKEOVER_FAILED:

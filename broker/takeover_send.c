@@ -9,6 +9,7 @@
 #include "broker/deposit_inside.h"
 #include "broker/endpoint.h"
 #include "broker/holder.h"
+#include "broker/keeper_link.h"
 #include "broker/listener.h"
 #include "broker/process.h"
 #include "broker/session.h"
@@ -421,12 +422,31 @@ static sockbroker_status put_deposits(struct sender *s)
     return st;
 }
 
+/* ---- what systemd keeps ---- */
+
+_Static_assert(SB_TAKEOVER_LABEL_MAX == SB_LABEL_MAX, "every label fits");
+
+static sockbroker_status put_kept_thing(void *arg, const char *label, uint64_t number)
+{
+    struct sender *s = arg;
+    struct sb_takeover_kept *m = begin(s, SB_TAKEOVER_KEPT, sizeof(*m));
+
+    snprintf(m->label, sizeof(m->label), "%s", label);
+    m->number = number;
+    return put(s);
+}
+
+static sockbroker_status put_kept(struct sender *s)
+{
+    return sb_custody_tell(s->broker, put_kept_thing, s);
+}
+
 /* ---- all of it ---- */
 
 /* In this order: each part names things of those before it. Whatever else a broker may come to own is a line here and a kind of
  * message in takeover_build.c. */
 static sockbroker_status (*const parts[])(struct sender *s) = {
-    put_endpoints, put_sessions, put_groups, put_holdings, put_shards, put_connections, put_deposits,
+    put_endpoints, put_sessions, put_groups, put_holdings, put_shards, put_connections, put_deposits, put_kept,
 };
 
 static sockbroker_status put_parts(struct sender *s)

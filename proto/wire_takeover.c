@@ -243,6 +243,15 @@ static const struct sb_wire_field slot_fields[] = {
 
 static const struct sb_wire_message slot_message = { SB_WIRE_MESSAGE(sb__takeover_slot__descriptor, slot_fields) };
 
+/* ---- the service manager's store ---- */
+
+static const struct sb_wire_field kept_fields[] = {
+    SB_WIRE_TEXT(struct sb_takeover_kept, label),
+    SB_WIRE_ANY(struct sb_takeover_kept, number),
+};
+
+static const struct sb_wire_message kept_message = { SB_WIRE_MESSAGE(sb__takeover_kept__descriptor, kept_fields) };
+
 /* ---- steps ---- */
 
 static const struct sb_wire_field step_fields[] = {
@@ -274,6 +283,7 @@ static const struct sb_wire_field takeover_fields[] = {
     SB_WIRE_CHILD(struct sb_takeover, as.group, &group_message),
     SB_WIRE_CHILD(struct sb_takeover, as.generation, &generation_message),
     SB_WIRE_CHILD(struct sb_takeover, as.slot, &slot_message),
+    SB_WIRE_CHILD(struct sb_takeover, as.kept, &kept_message),
 };
 
 const struct sb_wire_message sb_wire_takeover = {
@@ -310,6 +320,7 @@ uint32_t sb_takeover_descriptors(const struct sb_takeover *t)
     case SB_TAKEOVER_BEGIN:
     case SB_TAKEOVER_GROUP:
     case SB_TAKEOVER_GENERATION:
+    case SB_TAKEOVER_KEPT:
     case SB_TAKEOVER_ENDPOINT:
     case SB_TAKEOVER_SHARD:
     case SB_TAKEOVER_HOLDING:

@@ -183,6 +183,13 @@ struct sb_takeover_slot {
     uint64_t restarted_ms[SB_TAKEOVER_RESTARTS];
 };
 
+#define SB_TAKEOVER_LABEL_MAX 255 /* as SB_LABEL_MAX of the broker */
+
+struct sb_takeover_kept {
+    char label[SB_TAKEOVER_LABEL_MAX + 1];
+    uint64_t number;
+};
+
 enum sb_takeover_step {
     SB_STEP_READY = 1, /* new: it has everything, and has touched nothing */
     SB_STEP_GO,        /* old: take over */
@@ -207,6 +214,7 @@ enum sb_takeover_kind {
     SB_TAKEOVER_GROUP,
     SB_TAKEOVER_GENERATION,
     SB_TAKEOVER_SLOT,
+    SB_TAKEOVER_KEPT,
 };
 
 struct sb_takeover {
@@ -227,6 +235,7 @@ struct sb_takeover {
         struct sb_takeover_group group;
         struct sb_takeover_generation generation;
         struct sb_takeover_slot slot;
+        struct sb_takeover_kept kept;
     } as;
 };
 

@@ -15,6 +15,7 @@
 #include "sockbroker/request.h"
 #include "tests/support/fault.h"
 #include "tests/support/kit_sockaddr.h"
+#include "tests/support/kit_upgrade.h"
 
 #define N_WORKERS 4
 #define BACK_MS 1000   /* a handful of workers after a crash, F50 */
@@ -1121,6 +1122,50 @@ static void descriptor_store_does_the_keepers_job(void **state)
     rmdir(dir);
 }
 
+/* The store does not forget by itself what the new broker does not have any more, nor does it want a thing twice. */
+static void upgrade_goes_on_with_the_descriptor_store(void **state)
+{
+    static const char both[] = "endpoint stays { address = \"[::]:0\" }\nendpoint goes { address = \"[::]:0\" }\n";
+    static const char one[] = "endpoint stays { address = \"[::]:0\" }\n";
+    struct manager m;
+    struct stored s[16];
+    unsigned n = 0;
+    struct file f = { "/tmp/sbkit-conf-XXXXXX" };
+
+    (void)state;
+    close(mkstemp(f.path));
+    write_file(&f, both);
+    open_manager(&m);
+    struct kit_broker *b = kit_broker_launch(
+        &(struct kit_start){ .args = { "--config", f.path, "--set", "keeper=systemd" }, .env = { m.variable } });
+    serve_as_manager(&m, s, &n, "READY=1");
+    assert_int_equal(n, 2);
+    uint16_t stays = kit_broker_port(b, "stays"), goes = kit_broker_port(b, "goes");
+    write_file(&f, one);
+    struct kit_process *command = kit_upgrade_start(b, NULL);
+    serve_as_manager(&m, s, &n, "MAINPID=");
+    assert_int_equal(kit_process_wait(command), 0);
+    kit_process_free(command);
+    kit_upgrade_follow(b, 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(strncmp(s[0].name, "listener/stays/", 15), 0);
+    assert_int_equal(kit_own_port(s[0].fd), stays);
+    kit_until(is_refused("127.0.0.1", goes));
+    command = kit_upgrade_start(b, NULL); /* as it is */
+    serve_as_manager(&m, s, &n, "MAINPID=");
+    assert_int_equal(kit_process_wait(command), 0);
+    kit_process_free(command);
+    kit_upgrade_follow(b, 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(kit_broker_port(b, "stays"), stays);
+    kit_broker_stop(b);
+    serve_as_manager(&m, s, &n, "STOPPING=1");
+    assert_int_equal(n, 1);
+    close(s[0].fd);
+    close_manager(&m);
+    unlink(f.path);
+}
+
 /* The keeper takes them too: by the endpoint's name, and by any other for who asks for just that address. What nobody asks for
  * is closed. */
 static void activated_sockets_are_adopted(void **state)
@@ -1189,6 +1234,7 @@ int main(int argc, char **argv)
         TEST(removed_and_added_endpoints_are_kept_as_they_are),
         TEST(broken_configuration_is_tried_again),
         TEST(descriptor_store_does_the_keepers_job),
+        cmocka_unit_test_setup_teardown(upgrade_goes_on_with_the_descriptor_store, kit_upgrade_setup, kit_upgrade_teardown),
         TEST(activated_sockets_are_adopted),
     };
 

@@ -255,6 +255,13 @@ static void slot_max(struct sb_takeover *m)
     memset(s->restarted_ms, 0xff, sizeof(s->restarted_ms));
 }
 
+static void kept_max(struct sb_takeover *m)
+{
+    m->kind = SB_TAKEOVER_KEPT;
+    memset(m->as.kept.label, 'l', SB_TAKEOVER_LABEL_MAX);
+    m->as.kept.number = UINT64_MAX;
+}
+
 static void step_ready(struct sb_takeover *m)
 {
     m->kind = SB_TAKEOVER_STEP;
@@ -282,7 +289,7 @@ static const struct sample {
     { endpoint_max, 0 },   { shard_min, 0 },       { shard_max, 0 },       { session_min, 0 },       { session_max, 4 },
     { holding_max, 0 },    { connections_max, 4 }, { connection_held, 1 }, { deposit_max, 1 },       { state_max, 0 },
     { step_ready, 0 },     { step_left, 0 },       { failed_max, 0 },      { hello_with_keeper, 2 }, { group_max, 0 },
-    { generation_max, 0 }, { slot_min, 0 },        { slot_max, 1 },
+    { generation_max, 0 }, { slot_min, 0 },        { slot_max, 1 },        { kept_max, 0 },
 };
 
 static void make(const struct sample *s, struct sb_takeover *m)
