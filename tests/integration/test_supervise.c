@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/support/kit.h"
+#include "tests/support/kit_upgrade.h"
 
 #define OUTPUT 4096
 #define WORKER SB_WORKER_EXE, "--spawned", "--mode"
@@ -1225,6 +1226,77 @@ static void upgrade_brings_groups_in_line_with_the_configuration(void **state)
     unlink(conf.path);
 }
 
+/* The new broker has the arguments of the old one, whatever the file says of workers by then. */
+static void upgrade_keeps_the_command_of_the_command_line(void **state)
+{
+    static const char quiet[] = "endpoint web { address = \"[::]:0\" }\n";
+    static const char other[] = "endpoint web { address = \"[::]:0\" }\ncommand = {/bin/false}\nspawn = 7\n";
+    static const char words[] = "words <two words><--spawn><7><>";
+    struct script s, conf;
+
+    (void)state;
+    open_script(&s, "all=; for word; do all=\"$all<$word>\"; done; echo \"words $all\"; " RUN_HELLO);
+    open_script(&conf, quiet);
+    struct kit_broker *b =
+        start(&(struct kit_start){ .keeper = true,
+                                   .args = { "--config", conf.path, "--set", "restart_delay_ms=10", "--spawn", "2", "--",
+                                             s.path, "two words", "--spawn", "7", "" } });
+    kit_broker_wait_ready(b, 2);
+    kit_until(kit_process_count_log(b->process, words) >= 2);
+    write_script(&conf, other);
+    for (unsigned i = 1; i <= 2; i++) {
+        must_run(b, "upgrade", NULL, NULL);
+        kill((pid_t)slot_now(b, "workers-1-2").pid, SIGKILL);
+        kit_until(kit_process_count_log(b->process, words) >= 2 + i);
+        wait_slot(b, "workers-1-2", "ready");
+    }
+    kit_broker_wait_ready(b, 2);
+    must_run(b, "reload", NULL, NULL);
+    wait_generations(b, 1);
+    kit_broker_wait_ready(b, 2);
+    kit_until(kit_process_count_log(b->process, words) >= 6);
+    kit_broker_stop(b);
+    unlink(s.path);
+    unlink(conf.path);
+}
+
+/* Their parent is gone then; whoever gets orphans gets them, here the test. */
+static void upgrade_without_a_keeper_goes_on_with_the_workers(void **state)
+{
+    struct kit_load_result r;
+    uint32_t pids[2];
+    int status;
+
+    (void)state;
+    struct kit_broker *b = start(&(struct kit_start){
+        .args = { "--endpoint", "web=[::]:0", "--set", "restart_delay_ms=10", "--spawn", "2", "--", WORKER, "hello" } });
+    kit_broker_wait_ready(b, 2);
+    pids[0] = slot_now(b, "workers-1-1").pid;
+    struct kit_load *load = kit_load_start(
+        &(struct kit_load_options){ .port = kit_broker_port(b, "web"), .total = 600, .concurrency = 8, .per_second = 2000 });
+    for (unsigned i = 1; i <= 2; i++) {
+        kit_load_wait(load, 200 * i);
+        kit_upgrade(b);
+    }
+    kit_load_finish(load, &r);
+    kit_load_check_all_answered(&r, 600);
+    pids[1] = slot_now(b, "workers-1-2").pid;
+    kill((pid_t)pids[1], SIGKILL);
+    kit_broker_wait_log(b, "restarts=1");
+    wait_slot(b, "workers-1-2", "ready");
+    assert_int_equal(waitpid((pid_t)pids[1], &status, 0), pids[1]);
+    pids[1] = slot_now(b, "workers-1-2").pid; /* a child of the broker that is there */
+    assert_int_equal(slot_now(b, "workers-1-1").pid, pids[0]);
+    assert_int_equal(kit_process_count_log(b->process, "event=worker_started"), 3);
+    kit_upgrade(b);
+    kit_broker_wait_ready(b, 2);
+    kit_broker_stop(b);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(waitpid((pid_t)pids[i], &status, 0), pids[i]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0); /* drained, not killed */
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(int argc, char **argv)
@@ -1265,6 +1337,8 @@ int main(int argc, char **argv)
         TEST(upgrade_is_refused_while_a_generation_is_replaced),
         TEST(upgrade_does_not_end_a_pause),
         TEST(upgrade_brings_groups_in_line_with_the_configuration),
+        TEST(upgrade_keeps_the_command_of_the_command_line),
+        TEST(upgrade_without_a_keeper_goes_on_with_the_workers),
     };
 
     return kit_main(tests, argc, argv);
