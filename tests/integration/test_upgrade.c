@@ -218,7 +218,7 @@ static void no_client_notices_upgrades_under_load(void **state)
 
 static void many_workers_take_no_time(void **state)
 {
-    enum { WORKERS = 100 };
+    enum { WORKERS = 100 / FAULT_SLOWNESS };
     struct kit_broker *b = start("web=[::]:0");
     struct kit_process *workers[WORKERS];
 
@@ -391,6 +391,7 @@ static void a_replaced_file_is_the_new_program(void **state)
 /* ---- interrupted ---- */
 
 #define STEPS 9
+#define HALF 4
 
 static void await_outcome(struct kit_broker *b, bool new_one_fails)
 {
@@ -428,35 +429,48 @@ static void interrupt(const char *side, unsigned step, const char *action)
     stop_all(b, workers, 2);
 }
 
-static void interrupt_each_step(const char *side, const char *action)
+static void interrupt_steps(const char *side, const char *action, unsigned first, unsigned last)
 {
     fault_need_failpoints();
-    for (unsigned step = 1; step <= STEPS; step++)
+    for (unsigned step = first; step <= last; step++)
         interrupt(side, step, action);
 }
 
 static void old_killed_at_any_step_is_followed_by_the_new(void **state)
 {
     (void)state;
-    interrupt_each_step("old", "kill");
+    interrupt_steps("old", "kill", 1, STEPS);
 }
 
-static void old_stopped_at_any_step_is_followed_by_the_new(void **state)
+/* Each of these waits for somebody's patience to end: in two parts, which run side by side. */
+static void old_stopped_at_an_early_step_is_followed_by_the_new(void **state)
 {
     (void)state;
-    interrupt_each_step("old", "stop");
+    interrupt_steps("old", "stop", 1, HALF);
+}
+
+static void old_stopped_at_a_late_step_is_followed_by_the_new(void **state)
+{
+    (void)state;
+    interrupt_steps("old", "stop", HALF + 1, STEPS);
 }
 
 static void new_killed_at_any_step_leaves_the_old(void **state)
 {
     (void)state;
-    interrupt_each_step("new", "kill");
+    interrupt_steps("new", "kill", 1, STEPS);
 }
 
-static void new_stopped_at_any_step_leaves_the_old(void **state)
+static void new_stopped_at_an_early_step_leaves_the_old(void **state)
 {
     (void)state;
-    interrupt_each_step("new", "stop");
+    interrupt_steps("new", "stop", 1, HALF);
+}
+
+static void new_stopped_at_a_late_step_leaves_the_old(void **state)
+{
+    (void)state;
+    interrupt_steps("new", "stop", HALF + 1, STEPS);
 }
 
 /* ---- told to stop meanwhile (F55) ---- */
@@ -867,9 +881,11 @@ int main(int argc, char **argv)
         UPGRADE_TEST(a_signal_does_it_too),
         UPGRADE_TEST(a_replaced_file_is_the_new_program),
         UPGRADE_TEST(old_killed_at_any_step_is_followed_by_the_new),
-        UPGRADE_TEST(old_stopped_at_any_step_is_followed_by_the_new),
+        UPGRADE_TEST(old_stopped_at_an_early_step_is_followed_by_the_new),
+        UPGRADE_TEST(old_stopped_at_a_late_step_is_followed_by_the_new),
         UPGRADE_TEST(new_killed_at_any_step_leaves_the_old),
-        UPGRADE_TEST(new_stopped_at_any_step_leaves_the_old),
+        UPGRADE_TEST(new_stopped_at_an_early_step_leaves_the_old),
+        UPGRADE_TEST(new_stopped_at_a_late_step_leaves_the_old),
         UPGRADE_TEST(a_stop_waits_for_the_end_of_a_failing_upgrade),
         UPGRADE_TEST(a_second_stop_does_not_wait),
         UPGRADE_TEST(a_stop_of_the_old_leaves_the_new),
