@@ -108,16 +108,22 @@ static uint32_t take_descriptors(struct msghdr *m, sockbroker_socket *socks)
     return (uint32_t)(len / sizeof(int));
 }
 
-/* A last look when the time is over: we may have been stopped ourselves. */
+/* A last look when the time is over: we may have been stopped ourselves. A process that ends with messages unread resets the
+ * pair, which is said once, before the last words that it has sent; unix(7) has no word for that. */
 static ssize_t wait_message(sockbroker_socket channel, struct msghdr *m, uint64_t until_ms)
 {
     struct pollfd p = { .fd = channel, .events = POLLIN };
-    bool last = false;
+    bool last = false, was_reset = false;
 
     for (;;) {
         size_t room = m->msg_controllen;
         ssize_t n = recvmsg(channel, m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+        if (n < 0 && errno == ECONNRESET && !was_reset) {
+            was_reset = true;
+            m->msg_controllen = room;
+            continue;
+        }
         if (n >= 0 || (errno != EAGAIN && errno != EINTR) || last)
             return n;
         m->msg_controllen = room;
