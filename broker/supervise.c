@@ -35,6 +35,8 @@ static void end_sessions(struct sb_broker *b, const struct sb_slot *slot)
         s->slot = NULL;
         if (s->peer.handle != SOCKBROKER_SOCKET_NONE && !sb_peer_is_alive(&s->peer))
             sb_session_end(s, "died");
+        else
+            sb_session_drain(s); /* killed with its leader, and not dead yet: no survivor to go on with */
     }
 }
 
