@@ -414,7 +414,7 @@ static void interrupt(const char *side, unsigned step, const char *action)
     struct kit_load *load =
         kit_load_start(&(struct kit_load_options){ .port = kit_broker_port(b, "web"), .total = 600, .per_second = 600 });
     kit_load_wait(load, 100);
-    struct kit_process *command = kit_upgrade_start(b, (const char *const[]){ "--timeout", "1500", NULL });
+    struct kit_process *command = kit_upgrade_start(b, (const char *const[]){ "--timeout", is_new ? "1500" : "30000", NULL });
     await_outcome(b, is_new);
     assert_int_equal(kit_process_wait(command), 1);
     kit_process_free(command);
