@@ -2,7 +2,9 @@
 #ifndef SOCKBROKER_STATUS_H
 #define SOCKBROKER_STATUS_H
 
-#if defined(_WIN32)
+#if defined(_WIN32) && defined(SOCKBROKER_EXPORTS) /* while the library itself is compiled */
+#define SOCKBROKER_API __declspec(dllexport)
+#elif defined(_WIN32)
 #define SOCKBROKER_API
 #elif defined(__GNUC__)
 #define SOCKBROKER_API __attribute__((visibility("default")))
