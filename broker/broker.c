@@ -198,7 +198,7 @@ static void start_events(struct sb_broker *b)
     b->control_wake.data = b;
     watch_signal(b, &b->on_term, SIGTERM);
     watch_signal(b, &b->on_int, SIGINT);
-    watch_signal(b, &b->on_quit, SIGQUIT);
+    watch_signal(b, &b->on_quit, sb_process_quit_signal());
     watch_signal(b, &b->on_hup, SIGHUP);
     watch_signal(b, &b->on_usr2, SIGUSR2);
     sb_process_unblock_signals();

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "broker/config.h"
+#include "proto/printf.h"
 #include "sockbroker/status.h"
 
 #define SB_LOG_LINE_MAX 512 /* longer lines are cut */
@@ -25,10 +26,7 @@ void sb_log_close(void);
 
 /* event is a word, "session_died"; format gives the rest, "worker=%s pid=%u". Foreign text goes through sb_quote first.
  * The line: "2026-01-31T23:59:59.999Z level=info event=session_died worker=web1 pid=12". */
-#if defined(__GNUC__)
-__attribute__((format(printf, 3, 4)))
-#endif
-void sb_log(enum sb_log_level level, const char *event, const char *format, ...);
+void sb_log(enum sb_log_level level, const char *event, const char *format, ...) SB_PRINTF(3, 4);
 
 /* Lines that never reached stderr: the queue was full, or the write failed. Suppressed ones do not count. */
 uint64_t sb_log_lines_dropped(void);

@@ -25,6 +25,9 @@ void sb_process_restore_descriptors(void);
 /* A keeper starts the broker with its signals blocked; call it once they are heard. */
 void sb_process_unblock_signals(void);
 
+/* A terminal's other way to end a program, beside SIGINT: SIGQUIT, on Windows SIGBREAK. */
+int sb_process_quit_signal(void);
+
 /* The signal to upgrade would end a broker that does not know it. */
 /* The limits as they were before the first raise, soft and hard; 0: nobody has raised them. A broker that takes over sets those
  * of the first one. */

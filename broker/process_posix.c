@@ -66,6 +66,11 @@ void sb_process_unblock_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+int sb_process_quit_signal(void)
+{
+    return SIGQUIT;
+}
+
 void sb_process_ignore_upgrade(void)
 {
     signal(SIGUSR2, SIG_IGN);

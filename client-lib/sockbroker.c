@@ -1,9 +1,9 @@
 #include "sockbroker/sockbroker.h"
 
-#define TEXT_OF(x) #x
-#define TEXT(x) TEXT_OF(x)
+#define LITERAL_OF(x) #x
+#define LITERAL(x) LITERAL_OF(x)
 
 const char *sockbroker_version(void)
 {
-    return TEXT(SOCKBROKER_VERSION_MAJOR) "." TEXT(SOCKBROKER_VERSION_MINOR) "." TEXT(SOCKBROKER_VERSION_PATCH);
+    return LITERAL(SOCKBROKER_VERSION_MAJOR) "." LITERAL(SOCKBROKER_VERSION_MINOR) "." LITERAL(SOCKBROKER_VERSION_PATCH);
 }

@@ -4,11 +4,13 @@
 
 #include <stddef.h>
 
+#include "proto/printf.h"
 #include "sockbroker/status.h"
 
 /* Writes the sentence (printf form, cut to fit) and returns `status`, so that `return sb_error_set(...)` reads well.
  * error may be NULL. */
-sockbroker_status sb_error_set(struct sockbroker_error *error, sockbroker_status status, int os_code, const char *format, ...);
+sockbroker_status sb_error_set(struct sockbroker_error *error, sockbroker_status status, int os_code, const char *format, ...)
+    SB_PRINTF(4, 5);
 
 #define SB_QUOTE_MAX 96
 
