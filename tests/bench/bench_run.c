@@ -174,7 +174,8 @@ int main(int argc, char **argv)
         results.skipped[c] = candidate_missing(&settings, &candidates[c]);
     if (results.skipped[0])
         refuse("bare, which all others are compared with, is missing from", settings.bin_dir);
-    report_machine(stdout, &settings);
+    report_machine(stdout);
+    report_load(stdout, &settings);
     fflush(stdout);
     for (int round = 0; round < settings.n_rounds && !interrupted(); round++)
         run_round(&settings, round);

@@ -73,6 +73,24 @@ bool service_start(const struct settings *settings, const struct candidate *cand
 /* Ends the broker, its workers and whatever they left behind; removes the directory. */
 void service_stop(struct service *service);
 
+/* Gives it a directory, nothing else yet. The program ends if there is none to be had. */
+void service_open(struct service *service_out);
+void service_log_path(const struct service *service, char path_out[MAX_PATH]);
+void service_show_log(const struct service *service);
+
+/* Another program may take the port before the service does; then its start fails and says so. */
+int service_free_port(void);
+
+/* Until `sockbroker status` finds the broker; program is the path of sockbroker. */
+bool service_wait_for_broker(const char *program, const struct service *service);
+
+/* In PATH, or where servers are kept. */
+bool program_find(const char *program, char path_out[MAX_PATH]);
+bool program_is_built(const char *bin_dir, const char *program);
+
+/* only: names joined by ","; NULL: all. */
+bool is_chosen(const char *only, const char *name);
+
 /* Runs the client once and fills in everything but the CPU time of the service. */
 bool client_run(const struct settings *settings, int port, int n_connections, int concurrency, struct sample *sample_out,
                 double by_worker_out[MAX_WORKERS]);
@@ -111,7 +129,9 @@ struct results {
     const char *skipped[MAX_CANDIDATES]; /* why; NULL = it ran */
 };
 
-void report_machine(FILE *to, const struct settings *settings);
+void machine_processor(char name_out[128]);
+void report_machine(FILE *to);
+void report_load(FILE *to, const struct settings *settings);
 void report_table(const struct results *results);
 bool report_json(const struct results *results);
 

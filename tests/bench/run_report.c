@@ -1,4 +1,3 @@
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -27,22 +26,6 @@ struct spread {
     double median, min, max;
     size_t n;
 };
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-double median(double *values, size_t n)
-{
-    if (n == 0)
-        return 0;
-    qsort(values, n, sizeof *values, by_value);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
 
 static struct spread spread_of(double *values, size_t n)
 {
@@ -99,40 +82,8 @@ static struct spread ratio_to_base(const struct results *r, size_t candidate, in
     return spread_of(ratios, n);
 }
 
-static void processor_name(char name_out[128])
+void report_load(FILE *to, const struct settings *settings)
 {
-    FILE *info = fopen("/proc/cpuinfo", "re");
-    char line[256];
-
-    strcpy(name_out, "unknown processor");
-    while (info && fgets(line, sizeof line, info))
-        if (sscanf(line, "model name : %127[^\n]", name_out) == 1)
-            break;
-    if (info)
-        fclose(info);
-}
-
-static void load_average(char text_out[32])
-{
-    FILE *file = fopen("/proc/loadavg", "re");
-
-    if (!file || fscanf(file, "%31s", text_out) != 1)
-        strcpy(text_out, "?");
-    if (file)
-        fclose(file);
-}
-
-void report_machine(FILE *to, const struct settings *settings)
-{
-    struct utsname u;
-    char processor[128];
-    char load[32];
-
-    uname(&u);
-    processor_name(processor);
-    load_average(load);
-    fprintf(to, "%ld cores, %s, %s %s %s, load average %s\n", sysconf(_SC_NPROCESSORS_ONLN), processor, u.sysname, u.release,
-            u.machine, load);
     fprintf(to, "%d rounds, %d connections each, %d workers, 127.0.0.1 and ::1 in turn on one dual-stack socket\n",
             settings->n_rounds, settings->n_connections, settings->n_workers);
 }
@@ -209,7 +160,7 @@ static void json_machine(FILE *to, const struct settings *settings)
     char processor[128];
 
     uname(&u);
-    processor_name(processor);
+    machine_processor(processor);
     fprintf(to, "  \"machine\": {\"cores\": %ld, \"processor\": \"%s\", \"kernel\": \"%s\"},\n", sysconf(_SC_NPROCESSORS_ONLN),
             processor, u.release);
     fprintf(to, "  \"rounds\": %d, \"connections\": %d, \"workers\": %d,\n", settings->n_rounds, settings->n_connections,

@@ -1,14 +1,10 @@
-#include <netinet/in.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "run.h"
 
 #define START_MS 10000
-#define STOP_MS 5000
 #define WARM_UP_CONNECTIONS 400
 #define WARM_UP_TRIES 20
 
@@ -64,40 +60,6 @@ static bool start_baseline(const struct settings *settings, const struct candida
     return ok;
 }
 
-/* Another program may take the port before the broker does; then the start fails and says so. */
-static int free_port(void)
-{
-    struct sockaddr_in6 at = { .sin6_family = AF_INET6 };
-    socklen_t at_len = sizeof at;
-    int sock = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (sock < 0 || bind(sock, (struct sockaddr *)&at, sizeof at) || getsockname(sock, (struct sockaddr *)&at, &at_len)) {
-        perror("free port");
-        exit(1);
-    }
-    close(sock);
-    return ntohs(at.sin6_port);
-}
-
-static bool wait_for_broker(const char *program, struct service *s)
-{
-    char *argv[] = { (char *)program, "status", "--dir", s->dir, NULL };
-
-    for (int waited_ms = 0; waited_ms < START_MS && !interrupted(); waited_ms += 20) {
-        int unread;
-        pid_t status = process_start(argv, "/dev/null", &unread);
-        int code = process_wait(status, 2000);
-
-        close(unread);
-        if (code == 0)
-            return true;
-        if (process_has_ended(s->broker))
-            return false;
-        process_pause_ms(20);
-    }
-    return false;
-}
-
 static bool start_worker(const struct settings *settings, const struct candidate *candidate, struct service *s, int index,
                          const char *log_path)
 {
@@ -137,7 +99,7 @@ static bool start_workers(const struct settings *settings, const struct candidat
 static bool start_plain(const struct settings *settings, const struct candidate *candidate, struct service *s,
                         const char *log_path)
 {
-    s->port = free_port();
+    s->port = service_free_port();
     return start_workers(settings, candidate, s, log_path);
 }
 
@@ -148,11 +110,11 @@ static bool start_sockbroker(const struct settings *settings, const struct candi
     char endpoint[128];
     char *argv[] = { program, "serve", "--dir", s->dir, "--set", "keeper=no", "--endpoint", endpoint, NULL };
 
-    s->port = free_port();
+    s->port = service_free_port();
     path_of(program, settings->bin_dir, candidate->program);
     snprintf(endpoint, sizeof endpoint, "bench=[::]:%d,backlog=4096,%s", s->port, candidate->extra);
     s->broker = process_start(argv, log_path, NULL);
-    return wait_for_broker(program, s) && start_workers(settings, candidate, s, log_path);
+    return service_wait_for_broker(program, s) && start_workers(settings, candidate, s, log_path);
 }
 
 /* Serves once before the clock runs: caches are warm, and every worker is known to be there. */
@@ -173,28 +135,13 @@ static bool warm_up(const struct settings *settings, const struct candidate *can
     return false;
 }
 
-static void show_log(const char *path)
-{
-    char line[512];
-    FILE *log = fopen(path, "re");
-
-    while (log && fgets(line, sizeof line, log))
-        fprintf(stderr, "    %s", line);
-    if (log)
-        fclose(log);
-}
-
 bool service_start(const struct settings *settings, const struct candidate *candidate, struct service *service_out)
 {
     char log_path[MAX_PATH];
     bool ok = false;
 
-    *service_out = (struct service){ .dir = "/tmp/sockbroker-bench-XXXXXX" };
-    if (!mkdtemp(service_out->dir)) {
-        perror("runtime directory");
-        exit(1);
-    }
-    path_of(log_path, service_out->dir, "bench.log");
+    service_open(service_out);
+    service_log_path(service_out, log_path);
     switch (candidate->kind) {
     case SOCKBROKER:
         ok = start_sockbroker(settings, candidate, service_out, log_path);
@@ -210,26 +157,7 @@ bool service_start(const struct settings *settings, const struct candidate *cand
     ok = ok && warm_up(settings, candidate, service_out);
     if (!ok && !interrupted()) {
         fprintf(stderr, "%s did not come up; its messages:\n", candidate->name);
-        show_log(log_path);
+        service_show_log(service_out);
     }
     return ok;
-}
-
-static void remove_dir(const char *dir)
-{
-    char *argv[] = { "rm", "-rf", "--", (char *)dir, NULL };
-
-    process_wait(process_start(argv, "/dev/null", NULL), STOP_MS);
-}
-
-void service_stop(struct service *s)
-{
-    if (s->broker > 0) {
-        kill(s->broker, SIGTERM);
-        process_wait(s->broker, STOP_MS);
-    }
-    process_end_all(); /* the workers: by now they are our children, so their ids are still theirs */
-    if (s->dir[0])
-        remove_dir(s->dir);
-    *s = (struct service){ 0 };
 }
