@@ -1,12 +1,8 @@
 /* Load client: connects, waits for one byte (the index of the worker that served), resets.
  * Prints one key=value line. Exit code 0 when every connection got its byte, else 1. */
-#include <arpa/inet.h>
 #include <getopt.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "client_load.h"
 
@@ -30,16 +26,6 @@ static long number(const char *text, long min, long max)
     return value;
 }
 
-void reset_close(int sock)
-{
-    struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
-
-    if (sock < 0)
-        return;
-    setsockopt(sock, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    close(sock);
-}
-
 int load_over(const struct load *load, const struct tally *t)
 {
     return now_ns() - t->started_ns > (uint64_t)load->max_seconds * 1000000000u;
@@ -47,22 +33,8 @@ int load_over(const struct load *load, const struct tally *t)
 
 static void add_target(struct load *load, const char *address, int port)
 {
-    struct target *to = &load->targets[load->n_targets];
-    struct sockaddr_in *in4 = (struct sockaddr_in *)&to->addr;
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&to->addr;
-
-    memset(&to->addr, 0, sizeof to->addr);
-    if (inet_pton(AF_INET, address, &in4->sin_addr) == 1) {
-        in4->sin_family = AF_INET;
-        in4->sin_port = htons((uint16_t)port);
-        to->addr_len = sizeof *in4;
-    } else if (inet_pton(AF_INET6, address, &in6->sin6_addr) == 1) {
-        in6->sin6_family = AF_INET6;
-        in6->sin6_port = htons((uint16_t)port);
-        to->addr_len = sizeof *in6;
-    } else {
+    if (!target_parse(address, port, &load->targets[load->n_targets]))
         refuse("not a numeric address", address);
-    }
     load->n_targets++;
 }
 

@@ -3,17 +3,12 @@
 #define CLIENT_LOAD_H
 
 #include <stddef.h>
-#include <sys/socket.h>
 
 #include "client_tally.h"
+#include "client_target.h"
 
 #define MAX_TARGETS 8
 #define MAX_CONCURRENCY 4096
-
-struct target {
-    struct sockaddr_storage addr;
-    socklen_t addr_len;
-};
 
 struct load {
     struct target targets[MAX_TARGETS]; /* taken in turn, one for each connection */
@@ -33,8 +28,5 @@ void load_many(const struct load *load, struct tally *t);
 
 /* Whether it is too late to start a connection. */
 int load_over(const struct load *load, const struct tally *t);
-
-/* Closes with a reset, so that neither side is left with a TIME_WAIT entry. */
-void reset_close(int sock);
 
 #endif

@@ -14,14 +14,20 @@ uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static void make_room(struct tally *t, size_t n)
+{
+    t->latency_room = n;
+    t->latency_ns = realloc(t->latency_ns, n * sizeof *t->latency_ns);
+    if (!t->latency_ns) {
+        perror("latencies");
+        exit(1);
+    }
+}
+
 void tally_init(struct tally *t, size_t n_connections)
 {
     *t = (struct tally){ .n_connections = n_connections };
-    t->latency_ns = calloc(n_connections, sizeof *t->latency_ns);
-    if (!t->latency_ns) {
-        perror("bench_client: latencies");
-        exit(1);
-    }
+    make_room(t, n_connections);
 }
 
 void tally_deinit(struct tally *t)
@@ -36,6 +42,8 @@ void tally_served(struct tally *t, unsigned char worker, int n_workers, uint64_t
         t->n_by_outcome[WRONG]++;
         return;
     }
+    if (t->n_by_outcome[SERVED] == t->latency_room)
+        make_room(t, 2 * t->latency_room);
     t->latency_ns[t->n_by_outcome[SERVED]++] = latency_ns;
     t->n_by_worker[worker]++;
 }
@@ -59,7 +67,12 @@ static enum outcome outcome_of(int error)
 
 void tally_failed(struct tally *t, int error)
 {
-    t->n_by_outcome[outcome_of(error)]++;
+    tally_counted(t, outcome_of(error));
+}
+
+void tally_counted(struct tally *t, enum outcome outcome)
+{
+    t->n_by_outcome[outcome]++;
 }
 
 static int by_value(const void *a, const void *b)
@@ -70,8 +83,13 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Nearest rank: the smallest latency that at least this share of the connections did not exceed. */
-static double percentile_us(const struct tally *t, double share)
+void tally_sort(struct tally *t)
+{
+    qsort(t->latency_ns, t->n_by_outcome[SERVED], sizeof *t->latency_ns, by_value);
+}
+
+/* The smallest latency that at least this share of the connections did not exceed. */
+double tally_percentile_us(const struct tally *t, double share)
 {
     size_t n = t->n_by_outcome[SERVED];
     size_t rank = (size_t)(share * (double)n + 0.999999);
@@ -113,9 +131,10 @@ void tally_print(struct tally *t, int n_workers)
     size_t served = t->n_by_outcome[SERVED];
     size_t started = 0;
 
-    qsort(t->latency_ns, served, sizeof *t->latency_ns, by_value);
+    tally_sort(t);
     printf("connections=%zu served=%zu seconds=%.6f rate=%.1f p50_us=%.1f p99_us=%.1f max_us=%.1f", t->n_connections, served,
-           seconds, (double)served / seconds, percentile_us(t, 0.50), percentile_us(t, 0.99), percentile_us(t, 1.0));
+           seconds, (double)served / seconds, tally_percentile_us(t, 0.50), tally_percentile_us(t, 0.99),
+           tally_percentile_us(t, 1.0));
     printf(" refused=%zu reset=%zu empty=%zu wrong=%zu timeout=%zu other=%zu", t->n_by_outcome[REFUSED], t->n_by_outcome[RESET],
            t->n_by_outcome[EMPTY], t->n_by_outcome[WRONG], t->n_by_outcome[TIMED_OUT], t->n_by_outcome[OTHER]);
     for (int i = 0; i < N_OUTCOMES; i++)
