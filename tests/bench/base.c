@@ -76,6 +76,8 @@ int base_listen(const struct base_options *options, int type_flags)
     base_check(listener < 0, "socket");
     base_check(setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off), "IPV6_V6ONLY");
     base_check(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
+    if (options->shares_port)
+        base_check(setsockopt(listener, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on), "SO_REUSEPORT");
     base_check(bind(listener, (struct sockaddr *)&any, sizeof any), "bind");
     base_check(listen(listener, BASE_BACKLOG), "listen");
     return listener;

@@ -10,8 +10,9 @@
 
 struct base_options {
     int n_workers;
-    int port;    /* 0: any free one */
-    int seconds; /* 0: until a signal */
+    int port;        /* 0: any free one */
+    int seconds;     /* 0: until a signal */
+    int shares_port; /* SO_REUSEPORT: others listen there too */
 };
 
 /* Reads --workers, --port, --seconds and the program's own switches (getopt_long entries that set a

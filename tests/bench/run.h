@@ -95,6 +95,9 @@ bool is_chosen(const char *only, const char *name);
 bool client_run(const struct settings *settings, int port, int n_connections, int concurrency, struct sample *sample_out,
                 double by_worker_out[MAX_WORKERS]);
 
+/* The number behind the key in a line of a client; 0 when it is not there. */
+double client_value(const char *line, const char *key);
+
 /* Set by SIGINT, SIGTERM and SIGHUP; every wait ends soon after. */
 bool interrupted(void);
 void catch_interrupts(void);
@@ -111,6 +114,16 @@ int process_wait(pid_t pid, int timeout_ms);
 /* Looks only; the exit code is still there for process_wait(). */
 bool process_has_ended(pid_t pid);
 
+/* The living children of a process, at most max. */
+int process_children(pid_t parent, pid_t *children_out, int max);
+
+/* The one whose name in /proc/PID/comm is this; 0: none. */
+pid_t process_child_called(pid_t parent, const char *name);
+
+/* Until the condition holds; false after timeout_ms or when interrupted. */
+bool process_await(bool (*holds)(void *), void *arg, int timeout_ms);
+int64_t process_clock_ms(void);
+
 /* Kills and reaps all descendants of this process, orphans included. */
 void process_end_all(void);
 void process_pause_ms(int ms);
@@ -118,6 +131,10 @@ void process_pause_ms(int ms);
 /* CPU time of a process and its descendants, those in `except` left out. */
 uint64_t cpu_tree_ns(pid_t root, const pid_t *except, int n_except);
 uint64_t cpu_process_ns(pid_t pid);
+
+/* Of all descendants of this process, also those that have ended; those in `except` are left out. The kernel tells in ticks
+ * what a process has taken over from its ended children, so differences may be wrong by some of them. */
+uint64_t cpu_descendants_ns(const pid_t *except, int n_except);
 
 /* The middle of the sorted values (mean of the two middle ones); sorts in place. */
 double median(double *values, size_t n);

@@ -7,7 +7,7 @@
 #define CLIENT_SECONDS "30"
 #define CLIENT_WAIT_MS 40000
 
-static double value_of(const char *line, const char *key)
+double client_value(const char *line, const char *key)
 {
     const char *at = strstr(line, key);
 
@@ -33,13 +33,13 @@ static void parse_counts(const char *line, double by_worker_out[MAX_WORKERS])
 static void parse_line(const char *line, struct sample *sample_out)
 {
     *sample_out = (struct sample){
-        .rate = value_of(line, " rate="),
-        .p50_us = value_of(line, " p50_us="),
-        .p99_us = value_of(line, " p99_us="),
-        .max_us = value_of(line, " max_us="),
-        .client_us = value_of(line, " client_cpu_us="),
-        .max_over_mean = value_of(line, " max_over_mean="),
-        .failed = value_of(line, "connections=") - value_of(line, " served="),
+        .rate = client_value(line, " rate="),
+        .p50_us = client_value(line, " p50_us="),
+        .p99_us = client_value(line, " p99_us="),
+        .max_us = client_value(line, " max_us="),
+        .client_us = client_value(line, " client_cpu_us="),
+        .max_over_mean = client_value(line, " max_over_mean="),
+        .failed = client_value(line, "connections=") - client_value(line, " served="),
     };
 }
 

@@ -1,9 +1,11 @@
 /* Processes that never outlive the driver: it adopts orphans (child subreaper) and kills them at the end;
  * should the driver itself be killed, its children get SIGKILL and theirs see an end of file. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -76,7 +78,7 @@ pid_t process_start(char *const argv[], const char *log_path, int *stdout_out)
     return pid;
 }
 
-static int64_t clock_ms(void)
+int64_t process_clock_ms(void)
 {
     struct timespec t;
 
@@ -91,12 +93,12 @@ void process_pause_ms(int ms)
 
 bool process_read_line(int from, char *line, size_t line_size, int timeout_ms)
 {
-    int64_t deadline_ms = clock_ms() + timeout_ms;
+    int64_t deadline_ms = process_clock_ms() + timeout_ms;
     struct pollfd readable = { .fd = from, .events = POLLIN };
     size_t n = 0;
 
     while (!interrupted() && n + 1 < line_size) {
-        int64_t left_ms = deadline_ms - clock_ms();
+        int64_t left_ms = deadline_ms - process_clock_ms();
 
         if (left_ms <= 0)
             return false;
@@ -122,11 +124,11 @@ bool process_has_ended(pid_t pid)
 
 int process_wait(pid_t pid, int timeout_ms)
 {
-    int64_t deadline_ms = clock_ms() + timeout_ms;
+    int64_t deadline_ms = process_clock_ms() + timeout_ms;
     int status;
 
     while (waitpid(pid, &status, WNOHANG) == 0) {
-        if (clock_ms() >= deadline_ms) {
+        if (process_clock_ms() >= deadline_ms) {
             kill(pid, SIGKILL);
             waitpid(pid, &status, 0);
             return -1;
@@ -136,21 +138,82 @@ int process_wait(pid_t pid, int timeout_ms)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-void process_end_all(void)
+static int children_of_thread(pid_t process, const char *thread, pid_t *children_out, int max)
+{
+    char path[MAX_PATH];
+    FILE *children;
+    int n = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/task/%.20s/children", (int)process, thread);
+    children = fopen(path, "re");
+    while (children && n < max && fscanf(children, "%d", &children_out[n]) == 1)
+        n++;
+    if (children)
+        fclose(children);
+    return n;
+}
+
+int process_children(pid_t parent, pid_t *children_out, int max)
+{
+    char path[MAX_PATH];
+    struct dirent *task;
+    int n = 0;
+    DIR *tasks;
+
+    snprintf(path, sizeof path, "/proc/%d/task", (int)parent);
+    tasks = opendir(path);
+    while (tasks && (task = readdir(tasks)))
+        if (task->d_name[0] != '.')
+            n += children_of_thread(parent, task->d_name, children_out + n, max - n);
+    if (tasks)
+        closedir(tasks);
+    return n;
+}
+
+static bool is_called(pid_t pid, const char *name)
 {
     char path[64];
-    int pid;
+    char line[64] = "";
+    FILE *comm;
+
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    comm = fopen(path, "re");
+    if (comm && fgets(line, sizeof line, comm))
+        line[strcspn(line, "\n")] = '\0';
+    if (comm)
+        fclose(comm);
+    return strcmp(line, name) == 0;
+}
+
+pid_t process_child_called(pid_t parent, const char *name)
+{
+    pid_t children[MAX_WORKERS];
+    int n = process_children(parent, children, MAX_WORKERS);
+
+    for (int i = 0; i < n; i++)
+        if (is_called(children[i], name))
+            return children[i];
+    return 0;
+}
+
+bool process_await(bool (*holds)(void *), void *arg, int timeout_ms)
+{
+    int64_t deadline_ms = process_clock_ms() + timeout_ms;
+
+    while (!holds(arg)) {
+        if (interrupted() || process_clock_ms() >= deadline_ms)
+            return false;
+        process_pause_ms(1);
+    }
+    return true;
+}
+
+void process_end_all(void)
+{
+    pid_t pid;
 
     /* killing one may hand us its children, so look again until none is left */
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-    for (;;) {
-        FILE *children = fopen(path, "re");
-        bool any = children && fscanf(children, "%d", &pid) == 1;
-
-        if (children)
-            fclose(children);
-        if (!any)
-            return;
+    while (process_children(getpid(), &pid, 1) == 1) {
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
     }
