@@ -17,7 +17,10 @@
 #include "../common/sample.h"
 #include "request.h"
 
-enum { LINGER_MS = 2000 }; /* how long a client may take to read the last answer */
+enum {
+    LINGER_MS = 2000,   /* how long a client may take to read the last answer */
+    GOOD_BYE_MS = 1000, /* how long a worker that ends lets an idle client ask once more, to tell it in the answer */
+};
 
 static struct sockbroker_worker *worker;
 static struct sample_option idle_ms = { "idle-ms", "for a request to arrive", 1, 3600000, 15000, NULL };
@@ -78,6 +81,7 @@ struct client {
 static void read_on(struct client *c);
 static void give_room(uv_handle_t *handle, size_t size, uv_buf_t *room_out);
 static void got_bytes(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes);
+static void timed_out(uv_timer_t *timer);
 
 static void free_client(uv_handle_t *handle)
 {
@@ -98,11 +102,6 @@ static void end_client(struct client *c)
         uv_close((uv_handle_t *)&c->tcp, tcp_closed);
 }
 
-static void timed_out(uv_timer_t *timer)
-{
-    end_client(timer->data);
-}
-
 /* After the last answer: half-close and read until the client has closed too. A close with unread bytes would be a
  * reset, and the client might lose the answer. */
 static void linger(struct client *c)
@@ -110,17 +109,38 @@ static void linger(struct client *c)
     c->state = LINGER;
     c->n_in = 0;
     uv_timer_start(&c->timer, timed_out, LINGER_MS, 0);
+    uv_read_stop((uv_stream_t *)&c->tcp); /* a second start would be an error */
     if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, NULL) || uv_read_start((uv_stream_t *)&c->tcp, give_room, got_bytes))
         end_client(c);
+}
+
+/* It has been answered and has not begun to ask again. */
+static bool is_idle(const struct client *c)
+{
+    return c->state == HEAD && c->n_in == 0 && c->n_answered > 0;
+}
+
+static void timed_out(uv_timer_t *timer)
+{
+    struct client *c = timer->data;
+
+    if (is_idle(c))
+        linger(c);
+    else
+        end_client(c);
+}
+
+/* A close may cross the client's next request, and then that is lost. So a worker that ends waits for it. */
+static void await_request(struct client *c)
+{
+    uv_timer_start(&c->timer, timed_out, finishing && is_idle(c) ? GOOD_BYE_MS : idle_ms.value, 0);
 }
 
 static void next_request(struct client *c)
 {
     c->state = HEAD;
-    uv_timer_start(&c->timer, timed_out, idle_ms.value, 0);
-    if (finishing && c->n_in == 0 && c->n_answered > 0)
-        linger(c);
-    else if (uv_read_start((uv_stream_t *)&c->tcp, give_room, got_bytes))
+    await_request(c);
+    if (uv_read_start((uv_stream_t *)&c->tcp, give_room, got_bytes))
         end_client(c);
     else
         read_on(c); /* what came with the request before */
@@ -233,6 +253,8 @@ static void got_bytes(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
         return;
     }
     c->n_in += (size_t)n;
+    if (c->state == HEAD && c->n_in == (size_t)n) /* a request begins */
+        await_request(c);
     read_on(c);
 }
 
@@ -260,14 +282,13 @@ static void start(const struct sockbroker_conn *conn)
 
 /* ---- the end ---- */
 
-/* A client that waits for nothing: it has been answered and has not begun to ask again. */
-static void end_if_idle(uv_handle_t *handle, void *arg)
+static void hurry_if_idle(uv_handle_t *handle, void *arg)
 {
     struct client *c = handle->data;
 
     (void)arg;
-    if (handle->type == UV_TCP && !uv_is_closing(handle) && c->state == HEAD && c->n_in == 0 && c->n_answered > 0)
-        linger(c);
+    if (handle->type == UV_TCP && !uv_is_closing(handle) && is_idle(c))
+        await_request(c);
 }
 
 /* The loop ends by itself when the last client is gone. */
@@ -276,7 +297,7 @@ static void finish(void)
     finishing = true;
     uv_close((uv_handle_t *)&connections, NULL);
     uv_close((uv_handle_t *)&pause_timer, NULL);
-    uv_walk(uv_default_loop(), end_if_idle, NULL);
+    uv_walk(uv_default_loop(), hurry_if_idle, NULL);
 }
 
 static void end_signal(uv_signal_t *handle, int number)
