@@ -3,7 +3,8 @@
  * POSIX: an AF_UNIX SOCK_SEQPACKET pair. The broker holds its own end and a duplicate of the worker's, so that it can
  * read back what the worker has not taken. One packet carries one Delivery and at most one descriptor (SCM_RIGHTS), and is
  * taken whole or not at all.
- * Windows (carrier = message only): no pair; sending fills record->protocol_info (WSADuplicateSocketW) for the Handoff.
+ * Windows (carrier = message only): no pair. Both ends are HANDLEs of the other process, and nothing is ever read from them or
+ * sent by them; the socket travels in its record, as what WSADuplicateSocketW says for the worker's process.
  *
  * None of these calls blocks, but for the two that say so in their names. A socket given to a call is lent; one that comes out
  * is yours.
@@ -22,13 +23,27 @@ sockbroker_status sb_xfer_open_pair(sockbroker_socket *broker_end_out, sockbroke
 void sb_xfer_refuse_sockets(sockbroker_socket end);
 void sb_xfer_accept_sockets(sockbroker_socket end);
 
+/* ---- a socket inside its record ---- */
+
+/* Makes the record one that opens `sock` in the process `worker` (its process handle), and in no other.
+ * POSIX: the socket goes by the pair, so protocol_info stays empty; OK.
+ * Windows: from here on the worker's process has the socket, whether it opens it or not; who opens a record twice closes
+ * somebody else's handle. OK; CLOSED (the process has ended); PERMISSION (it may not be given handles); SYSTEM. */
+sockbroker_status sb_xfer_fill_record(sockbroker_socket worker, sockbroker_socket sock, struct sb_record *record,
+                                      int *os_code_out);
+
+/* Opens the socket of a record that was filled for this process: overlapped, non-inheritable, blocking or not as the record
+ * says. Good once. OK; AGAIN (it comes by the pair); BAD_MESSAGE (not filled by a broker of this system and word size, or not
+ * for a socket of that kind); NO_DESCRIPTORS; SYSTEM. */
+sockbroker_status sb_xfer_open_record(const struct sb_record *record, sockbroker_socket *sock_out);
+
 /* ---- the broker's side ---- */
 
-/* Sends one connection. For MESSAGE the caller then sends the record in a Handoff; on Windows this call completes it.
- * stamp: kept by the caller from one connection to the next of the same endpoint and family.
- * OK; AGAIN (the worker has not read what came before: wait until the pair is writable); BUSY (the system has too many
- * descriptors in flight or too little memory: try a little later, nothing tells when); CLOSED; PERMISSION (a security module);
- * SYSTEM. On any but OK nothing has moved; os_code_out has the system's word. */
+/* Sends one connection. For MESSAGE the caller then sends the record in a Handoff; on Windows that is all, and this does
+ * nothing. stamp: kept by the caller from one connection to the next of the same endpoint and family. OK; AGAIN (the worker has
+ * not read what came before: wait until the pair is writable); BUSY (the system has too many descriptors in flight or too
+ * little memory: try a little later, nothing tells when); CLOSED; PERMISSION (a security module); SYSTEM. On any but OK nothing
+ * has moved; os_code_out has the system's word. */
 sockbroker_status sb_xfer_send(sockbroker_socket broker_end, enum sb_carrier carrier, struct sb_record *record,
                                sockbroker_socket sock, struct sb_stamp *stamp, int *os_code_out);
 

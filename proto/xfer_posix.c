@@ -41,6 +41,26 @@ sockbroker_status sb_xfer_open_pair(sockbroker_socket *broker_end_out, sockbroke
     return SOCKBROKER_OK;
 }
 
+sockbroker_status sb_xfer_fill_record(sockbroker_socket worker, sockbroker_socket sock, struct sb_record *record,
+                                      int *os_code_out)
+{
+    int injected = sb_failpoint("fill_record");
+
+    (void)worker;
+    (void)sock;
+    record->protocol_info_layout = 0;
+    record->protocol_info_len = 0;
+    if (injected)
+        *os_code_out = injected;
+    return injected ? sb_oserr_status(injected) : SOCKBROKER_OK;
+}
+
+sockbroker_status sb_xfer_open_record(const struct sb_record *record, sockbroker_socket *sock_out)
+{
+    (void)sock_out;
+    return record->protocol_info_len ? SOCKBROKER_BAD_MESSAGE : SOCKBROKER_AGAIN;
+}
+
 void sb_xfer_stop_waiting(sockbroker_socket worker_end)
 {
     shutdown(worker_end, SHUT_RD);
@@ -199,7 +219,8 @@ sockbroker_status sb_xfer_send_ring(sockbroker_socket broker_end, sockbroker_soc
     d.kind = SB_DELIVERY_RING;
     d.number = SB_RING_BYTES;
     sockbroker_status st = sb_wire_pack_delivery(&d, buf, sizeof(buf), &len);
-    return st ? st : send_packet(broker_end, buf, len, memory, &os_code); /* a ring is no socket to those that make sockets fail */
+    return st ? st
+              : send_packet(broker_end, buf, len, memory, &os_code); /* a ring is no socket to those that make sockets fail */
 }
 
 sockbroker_status sb_xfer_withdraw(sockbroker_socket worker_end, uint64_t *lease_id_out)
