@@ -61,6 +61,7 @@ sockbroker_status sb_conn_create(struct sb_lease_table *t, sockbroker_socket *so
     c->info.lease_id = 0;
     c->endpoint = endpoint;
     c->session = NULL;
+    c->blob = NULL;
     c->prev = c->next = NULL;
     t->n_conns++;
     *conn_out = c;
@@ -124,6 +125,8 @@ void sb_lease_end(struct sb_lease_table *t, struct sb_conn *c)
     t->free_slots[t->n_free++] = slot;
     t->n_leased--;
     c->info.lease_id = 0;
+    free(c->blob);
+    c->blob = NULL;
 }
 
 struct sb_conn *sb_lease_find(const struct sb_lease_table *t, uint64_t lease_id)

@@ -13,6 +13,7 @@
 #include "sockbroker/socket.h"
 
 struct sb_endpoint;
+struct sb_record;
 struct sb_session;
 
 struct sb_conn {
@@ -22,6 +23,8 @@ struct sb_conn {
     struct sb_session *session; /* whose lease it is; NULL while held */
     uint64_t leased_ns;
     bool told;                   /* carrier = message: the Handoff has been sent */
+    uint64_t told_in;            /* in which Told of the session */
+    struct sb_record *blob;      /* as it was sent, until the worker has it: a socket in a record is made once. NULL: none */
     struct sb_conn *prev, *next; /* in the session's leases or the endpoint's held queue */
 };
 

@@ -6,6 +6,7 @@
 #include "broker/attach.h"
 #include "broker/deposit.h"
 #include "broker/dispatch.h"
+#include "broker/greeting.h"
 #include "broker/mailbox.h"
 #include "broker/operator.h"
 #include "broker/outbound.h"
@@ -130,7 +131,7 @@ static void serve_session(struct sb_broker *b, const struct sb_request *request,
         sb_deposit_read(s, &request->as.read_state, call);
         break;
     case SB_REQUEST_NEXT:
-        sb_session_park(s, call);
+        sb_session_park(s, request->as.next.n_told, call);
         break;
     case SB_REQUEST_SETTLE:
         settle(s, &request->as.settle, call);
@@ -138,6 +139,7 @@ static void serve_session(struct sb_broker *b, const struct sb_request *request,
     case SB_REQUEST_DETACH:
         detach(s, call);
         break;
+    case SB_REQUEST_HAND:
     case SB_REQUEST_ATTACH:
     case SB_REQUEST_STATUS:
     case SB_REQUEST_DRAIN:
@@ -155,7 +157,7 @@ static const struct sb_session_key *key_of(const struct sb_request *request)
 {
     switch (request->kind) {
     case SB_REQUEST_NEXT:
-        return &request->as.next;
+        return &request->as.next.session;
     case SB_REQUEST_SETTLE:
         return &request->as.settle.session;
     case SB_REQUEST_DETACH:
@@ -172,6 +174,7 @@ static const struct sb_session_key *key_of(const struct sb_request *request)
         return &request->as.withdraw.session;
     case SB_REQUEST_READ_STATE:
         return &request->as.read_state.session;
+    case SB_REQUEST_HAND:
     case SB_REQUEST_ATTACH:
     case SB_REQUEST_STATUS:
     case SB_REQUEST_DRAIN:
@@ -193,6 +196,8 @@ static void serve(struct sb_broker *b, const struct sb_request *request, struct 
         serve_session(b, request, key, call);
     else if (request->kind == SB_REQUEST_ATTACH)
         sb_attach(b, &request->as.attach, call);
+    else if (request->kind == SB_REQUEST_HAND)
+        sb_greeting_hand(b, &request->as.hand, call);
     else if (request->kind == SB_REQUEST_STATUS)
         status(b, &request->as.status, call);
     else if (request->kind == SB_REQUEST_GROUPS)

@@ -2,7 +2,7 @@
  * the pair; the kernel tells which process it is.
  *
  * Tokens are good once. What is not a good Hello in time is closed; of too many strangers at the door one leaves by lot.
- * POSIX only: on Windows the pipe itself tells the process.
+ * On Windows the same comes as a Hand over the control channel, whose pipe tells the process.
  */
 #ifndef SB_BROKER_GREETING_H
 #define SB_BROKER_GREETING_H
@@ -14,5 +14,8 @@ void sb_greeter_close(struct sb_greeter *g); /* NULL is allowed */
 
 /* Drops those who have been at the door for too long. */
 void sb_greeter_tick(struct sb_greeter *g, uint64_t now_ms);
+
+/* Answers a Hand. POSIX: refused. */
+void sb_greeting_hand(struct sb_broker *b, const struct sb_hand *hand, struct sb_call *call);
 
 #endif

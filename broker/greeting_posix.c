@@ -1,3 +1,4 @@
+#include "broker/control.h"
 #include "broker/greeting.h"
 
 #include <errno.h>
@@ -347,4 +348,12 @@ void sb_greeter_tick(struct sb_greeter *g, uint64_t now_ms)
             drop(s);
         }
     }
+}
+
+void sb_greeting_hand(struct sb_broker *b, const struct sb_hand *hand, struct sb_call *call)
+{
+    (void)b;
+    (void)hand;
+    sb_control_fail(call, SOCKBROKER_UNSUPPORTED,
+                    "sockets travel by the handoff socket here, not by messages; show the Hello there");
 }

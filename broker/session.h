@@ -73,6 +73,7 @@ struct sb_session {
     uint64_t heard_ms;      /* when it last parked */
     uint64_t attached_ms;
     uint64_t draining_ms; /* when it was told to finish */
+    uint64_t n_told;      /* Tolds sent; after a loss, those that came */
     bool drain_told;
     bool stopping_told;
     bool kill_sent;
@@ -120,8 +121,8 @@ bool sb_session_look(struct sb_session *s);
  * was this session's and the verdict took effect. */
 bool sb_session_settle(struct sb_session *s, const struct sb_result *result);
 
-/* It parks a Next; the one before is answered. */
-void sb_session_park(struct sb_session *s, struct sb_call *call);
+/* It parks a Next; the one before is answered. n_told: how many Tolds have come, by its count; the others are told again. */
+void sb_session_park(struct sb_session *s, uint64_t n_told, struct sb_call *call);
 
 /* Answers the parked Next with whatever there is to say; a heartbeat if `always`. */
 void sb_session_tell(struct sb_session *s, bool always);

@@ -19,6 +19,9 @@ void sb_session_discard(struct sb_session *s);
 /* The loop tells when its process, s->peer.handle, ends. OK, NO_MEMORY. */
 sockbroker_status sb_session_watch_death(struct sb_session *s);
 
+/* A connection that cannot be given to it just now goes to others. */
+void sb_session_take_back(struct sb_session *s, struct sb_conn *c, const char *cause);
+
 /* OK: there may be more; AGAIN: that was all; anything else: the session cannot go on. */
 sockbroker_status sb_session_read_reports(struct sb_session *s);
 

@@ -45,6 +45,7 @@ static void append_lease(struct sb_session *s, struct sb_conn *c)
 {
     c->session = s;
     c->told = false;
+    c->told_in = 0;
     DL_APPEND(s->leases, c);
     if (s->n_unacked++ == 0)
         sb_mailbox_expect(s->broker->mailbox, s, true);
@@ -114,6 +115,13 @@ void sb_session_remove_lease(struct sb_session *s, struct sb_conn *c, bool stays
         m->n_pending--;
         m->n_open -= !stays_open;
     }
+}
+
+void sb_session_take_back(struct sb_session *s, struct sb_conn *c, const char *cause)
+{
+    sb_session_remove_lease(s, c, false);
+    note_rest(s, cause);
+    sb_dispatch_again(c);
 }
 
 /* The worker's word on a connection it had. Which endpoint it was is not known any more with several; the first that has any

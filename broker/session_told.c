@@ -1,4 +1,6 @@
 /* session_told.c: what a worker hears through its parked Next. */
+#include <stdlib.h>
+
 #include <utlist.h>
 
 #include "broker/log.h"
@@ -7,25 +9,66 @@
 #include "broker/supervise.h"
 #include "proto/clock.h"
 #include "proto/failpoint.h"
+#include "proto/oserr.h"
+
+/* A record with a socket in it is kept: the worker has the socket already, and a second one would stay there for ever. */
+static void keep_blob(struct sb_conn *c, const struct sb_record *record)
+{
+    if (!record->protocol_info_len)
+        return;
+    c->blob = malloc(sizeof(*c->blob));
+    if (c->blob)
+        *c->blob = *record;
+}
+
+static sockbroker_status make_record(struct sb_session *s, struct sb_conn *c, struct sb_record *record, int *os_code_out)
+{
+    if (c->blob) {
+        *record = *c->blob;
+        return SOCKBROKER_OK;
+    }
+    record->info = c->info;
+    sockbroker_status st = sb_xfer_fill_record(s->peer.handle, c->sock, record, os_code_out);
+    if (!st)
+        keep_blob(c, record);
+    return st;
+}
+
+/* One that ended is not asked for more: its end comes as an event of its own. */
+static void give_up(struct sb_session *s, struct sb_conn *c, sockbroker_status st, int os_code)
+{
+    char text[96];
+
+    sb_session_take_back(s, c,
+                         st == SOCKBROKER_CLOSED ? "its process has ended"
+                         : os_code               ? sb_oserr_text(os_code, text, sizeof(text))
+                                                 : sockbroker_status_text(st));
+}
 
 static uint32_t collect_handoffs(struct sb_session *s, struct sb_told *told)
 {
-    struct sb_conn *c;
+    struct sb_conn *c, *tmp;
 
     told->n_handoffs = 0;
     if (s->carrier != SB_CARRIER_MESSAGE)
         return 0;
-    DL_FOREACH(s->leases, c) {
+    DL_FOREACH_SAFE(s->leases, c, tmp) {
+        int os_code = 0;
+
         if (c->told || told->n_handoffs == SB_HANDOFFS_MAX)
             continue;
+        c->told_in = s->n_told;
         if (sb_failpoint("lose_handoff")) {
             c->told = true;
             continue;
         }
-        struct sb_record *r = &told->handoffs[told->n_handoffs++];
-        r->info = c->info;
-        r->protocol_info_layout = 0;
-        r->protocol_info_len = 0;
+        sockbroker_status st = make_record(s, c, &told->handoffs[told->n_handoffs], &os_code);
+        if (st) {
+            give_up(s, c, st, os_code);
+            continue;
+        }
+        told->n_handoffs++;
+        c->told_in = s->n_told + 1;
         c->told = !sb_failpoint("repeat_handoff");
     }
     return told->n_handoffs;
@@ -46,21 +89,28 @@ void sb_session_tell(struct sb_session *s, bool always)
     s->drain_told |= told->drain;
     s->stopping_told |= told->stopping;
     reply.kind = SB_REPLY_TOLD;
+    s->n_told++;
     sb_call_reply(s->parked, &reply);
     s->parked = NULL;
 }
 
-/* It comes by another connection: what it was told by the one before may be lost. */
-static void tell_anew(struct sb_session *s)
+/* What it has not seen is told again, the same records; of what it has seen nothing need be kept. */
+static void note_seen(struct sb_session *s, uint64_t n_told)
 {
     struct sb_conn *c;
 
-    if (s->parked)
-        sb_call_drop(s->parked);
-    s->parked = NULL;
-    s->drain_told = s->stopping_told = false;
-    DL_FOREACH(s->leases, c)
-        c->told = false;
+    if (n_told < s->n_told)
+        s->drain_told = s->stopping_told = false;
+    s->n_told = n_told;
+    DL_FOREACH(s->leases, c) {
+        if (!c->told)
+            continue;
+        c->told = c->told_in <= n_told;
+        if (c->told) {
+            free(c->blob);
+            c->blob = NULL;
+        }
+    }
 }
 
 static void become_ready(struct sb_session *s)
@@ -72,12 +122,13 @@ static void become_ready(struct sb_session *s)
     sb_supervise_ready(s);
 }
 
-void sb_session_park(struct sb_session *s, struct sb_call *call)
+void sb_session_park(struct sb_session *s, uint64_t n_told, struct sb_call *call)
 {
+    note_seen(s, n_told);
     if (sb_call_caller(call) == s->told_caller)
         sb_session_tell(s, true);
-    else
-        tell_anew(s);
+    else if (s->parked) /* of a connection that it has given up */
+        sb_call_drop(s->parked);
     s->parked = call;
     s->told_caller = sb_call_caller(call);
     s->heard_ms = sb_clock_ms();

@@ -223,19 +223,59 @@ static sockbroker_status park_next(struct sockbroker_worker *w)
     struct sb_request request = { .kind = SB_REQUEST_NEXT };
 
     sb_lock_take(w->lock);
-    request.as.next = w->link->session;
+    request.as.next.session = w->link->session;
+    request.as.next.n_told = w->link->n_told;
     w->next_answered = false;
     sb_lock_drop(w->lock);
     return sb_client_park(w->client, &request, on_answer, w);
 }
 
-/* Lock taken. */
-static void note_told(struct sockbroker_worker *w, const struct sb_told *told)
+/* Lock taken. Both halves at once, or neither. */
+static sockbroker_status add_whole(struct sockbroker_worker *w, const struct sb_record *record, sockbroker_socket sock)
 {
+    uint64_t session_id = w->link->session.id;
     uint64_t now_ms = sb_clock_ms();
+    sockbroker_status st = sb_pending_add_socket(&w->pending, session_id, record->info.lease_id, sock, now_ms);
 
-    for (uint32_t i = 0; i < told->n_handoffs; i++)
-        sb_pending_add_record(&w->pending, w->link->session.id, &told->handoffs[i].info, now_ms); /* no room: it is withdrawn */
+    if (st)
+        sb_socket_close(&sock);
+    else
+        sb_pending_add_record(&w->pending, session_id, &record->info, now_ms); /* it has its place already */
+    return st;
+}
+
+/* Lock taken. A socket that came inside its record is opened now, whatever becomes of it, and only once: the same one told
+ * again would close somebody else's. */
+static sockbroker_status add_handoff(struct sockbroker_worker *w, const struct sb_record *record)
+{
+    sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
+
+    if (record->protocol_info_len && record->info.lease_id <= w->link->opened)
+        return SOCKBROKER_OK;
+    sockbroker_status st = sb_xfer_open_record(record, &sock);
+    if (st == SOCKBROKER_AGAIN) {
+        sb_pending_add_record(&w->pending, w->link->session.id, &record->info, sb_clock_ms()); /* no room: it is withdrawn */
+        return SOCKBROKER_OK;
+    }
+    w->link->opened = record->info.lease_id; /* they come in their order */
+    return st ? st : add_whole(w, record, sock);
+}
+
+/* Lock taken. nack_out: what cannot be used. */
+static void note_told(struct sockbroker_worker *w, const struct sb_told *told, struct sb_report *nack_out)
+{
+    nack_out->n_results = 0;
+    w->link->n_told++;
+    for (uint32_t i = 0; i < told->n_handoffs; i++) {
+        sockbroker_status st = add_handoff(w, &told->handoffs[i]);
+        struct sb_result *r = &nack_out->results[nack_out->n_results];
+
+        if (!st)
+            continue;
+        r->lease_id = told->handoffs[i].info.lease_id;
+        r->verdict = st == SOCKBROKER_NO_DESCRIPTORS ? SB_VERDICT_NACK_DESCRIPTORS : SB_VERDICT_NACK_UNUSABLE;
+        nack_out->n_results++;
+    }
     sb_worker_set_state(w, told->drain ? SOCKBROKER_WORKER_DRAINING : w->state);
 }
 
@@ -244,13 +284,16 @@ static sockbroker_status take_answer(struct sockbroker_worker *w)
 {
     struct sb_reply *reply = malloc(sizeof(*reply));
     sockbroker_status st = reply ? sb_client_take(w->client, SB_REPLY_TOLD, reply, NULL) : SOCKBROKER_NO_MEMORY;
+    struct sb_report nack = { .n_results = 0 };
 
     if (!st) {
         sb_lock_take(w->lock);
-        note_told(w, &reply->as.told);
+        note_told(w, &reply->as.told, &nack);
         sb_lock_drop(w->lock);
     }
     free(reply);
+    if (nack.n_results)
+        sb_control_settle(w, &w->link->session, &nack, NULL);
     return st;
 }
 
@@ -463,6 +506,7 @@ void sb_control_leave(struct sockbroker_worker *w)
     if (reply && w->client && w->link) {
         request.as.detach = w->link->session;
         sb_client_call(w->client, &request, SB_REPLY_DONE, CALL_TIMEOUT_MS, reply, NULL);
+        take_answer(w); /* what came before the broker heard of it: its sockets are closed with the others */
     }
     free(reply);
     drop_client(w);

@@ -23,6 +23,8 @@ struct sb_link {
     enum sb_carrier carrier;
     struct sb_session_key session;
     struct sb_ring ring; /* carrier = direct; once the broker has sent one. Put under the lock */
+    uint64_t n_told;     /* Tolds of the session that came; the control thread's */
+    uint64_t opened;     /* carrier = message: lease of the last record that had its socket in it; the control thread's */
     unsigned n_users;    /* threads that use it now, and the worker itself */
     bool empty;          /* its broker has gone and everything in it was read */
 };

@@ -101,6 +101,11 @@ struct sb_attach {
     struct sb_session_key resume;
 };
 
+struct sb_next {
+    struct sb_session_key session;
+    uint64_t n_told;
+};
+
 struct sb_settle {
     struct sb_session_key session;
     uint32_t n_results;
@@ -157,6 +162,20 @@ struct sb_read_state {
     uint32_t offset;
 };
 
+struct sb_hello {
+    uint64_t session_id;
+    uint8_t token[SB_SECRET_LEN];
+    bool ring;
+    uint64_t grant_id; /* 0: the token is that of the Attached */
+};
+
+struct sb_hand {
+    struct sb_hello hello;
+    uint32_t protocol_info_layout;
+    uint32_t protocol_info_len; /* 0: nothing is left here */
+    uint8_t protocol_info[SB_PROTOCOL_INFO_MAX];
+};
+
 struct sb_drain {
     char worker[SOCKBROKER_NAME_MAX + 1]; /* "" with by_generation */
     bool by_generation;
@@ -203,6 +222,7 @@ enum sb_request_kind {
     SB_REQUEST_DEPOSIT_STATE,
     SB_REQUEST_WITHDRAW,
     SB_REQUEST_READ_STATE,
+    SB_REQUEST_HAND,
     SB_REQUEST_RELOAD = 20,
     SB_REQUEST_SCALE,
     SB_REQUEST_PAUSE,
@@ -214,7 +234,7 @@ struct sb_request {
     enum sb_request_kind kind;
     union {
         struct sb_attach attach;
-        struct sb_session_key next;
+        struct sb_next next;
         struct sb_settle settle;
         struct sb_session_key detach;
         struct sb_status_request status;
@@ -225,6 +245,7 @@ struct sb_request {
         struct sb_deposit_state deposit_state;
         struct sb_withdraw withdraw;
         struct sb_read_state read_state;
+        struct sb_hand hand;
         struct sb_reload reload;
         struct sb_scale scale;
         struct sb_pause pause;
@@ -291,6 +312,13 @@ struct sb_state {
 
 struct sb_upgraded {
     char text[SB_FAILURE_TEXT_MAX + 1];
+};
+
+struct sb_handed {
+    sockbroker_status status;
+    char text[SB_FAILURE_TEXT_MAX + 1];
+    bool has_record;
+    struct sb_record record;
 };
 
 struct sb_histogram {
@@ -448,6 +476,7 @@ enum sb_reply_kind {
     SB_REPLY_STATUS,
     SB_REPLY_GRANTED,
     SB_REPLY_STATE,
+    SB_REPLY_HANDED,
     SB_REPLY_OUTCOME = 20,
     SB_REPLY_GROUPS,
     SB_REPLY_UPGRADED = 30,
@@ -464,6 +493,7 @@ struct sb_reply {
         struct sb_status_page status;
         struct sb_granted granted;
         struct sb_state state;
+        struct sb_handed handed;
         struct sb_outcome outcome;
         struct sb_groups_page groups;
         struct sb_upgraded upgraded;
@@ -477,14 +507,7 @@ sockbroker_status sb_wire_pack_reply(const struct sb_reply *reply, uint8_t *buf,
 sockbroker_status sb_wire_unpack_reply(const uint8_t *data, size_t len, struct sb_reply *reply_out,
                                        struct sockbroker_error *error_out);
 
-/* ---- handoff socket ---- */
-
-struct sb_hello {
-    uint64_t session_id;
-    uint8_t token[SB_SECRET_LEN];
-    bool ring;
-    uint64_t grant_id; /* 0: the token is that of the Attached */
-};
+/* ---- handoff socket: a Hello (above), answered by ---- */
 
 struct sb_welcome {
     sockbroker_status status; /* OK: one descriptor comes with it */

@@ -70,16 +70,16 @@ const struct sb_wire_message sb_wire_address = {
 
 /* ---- SocketInfo ---- */
 
-static sockbroker_status check_protocol_info(const Sb__SocketInfo *info, struct sockbroker_error *error)
+sockbroker_status sb_wire_check_protocol_info(const char *message, const ProtobufCBinaryData *protocol_info, uint32_t layout,
+                                              struct sockbroker_error *error)
 {
-    size_t len = info->protocol_info.len;
-    uint32_t layout = info->protocol_info_layout;
+    size_t len = protocol_info->len;
 
     if (len != 0 && len != SB_PROTOCOL_INFO_MAX)
-        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "SocketInfo.protocol_info has %zu bytes; it must have 0 or %u",
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "%s.protocol_info has %zu bytes; it must have 0 or %u", message,
                             len, SB_PROTOCOL_INFO_MAX);
     if (len == 0 ? layout != 0 : layout != 4 && layout != 8)
-        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "SocketInfo.protocol_info_layout is %u; it must be %s",
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "%s.protocol_info_layout is %u; it must be %s", message,
                             (unsigned)layout, len == 0 ? "0 without protocol_info" : "4 or 8 with protocol_info");
     return SOCKBROKER_OK;
 }
@@ -95,7 +95,7 @@ static sockbroker_status check_socket_info(const void *message, struct sockbroke
         return refuse(error, "SocketInfo.peer is missing; a connection has one");
     if (info->listening && (info->peer || info->type != SOCKBROKER_STREAM))
         return refuse(error, "SocketInfo.listening is set for a socket that cannot listen");
-    return check_protocol_info(info, error);
+    return sb_wire_check_protocol_info("SocketInfo", &info->protocol_info, info->protocol_info_layout, error);
 }
 
 static const struct sb_wire_field socket_info_fields[] = {

@@ -98,6 +98,30 @@ static const struct sb_wire_field state_fields[] = {
 
 static const struct sb_wire_message state_message = { SB_WIRE_MESSAGE(sb__state__descriptor, state_fields) };
 
+/* ---- Handed ---- */
+
+static sockbroker_status check_handed(const void *message, struct sockbroker_error *error)
+{
+    const Sb__Handed *handed = message;
+
+    if (handed->info && handed->status != SOCKBROKER_OK)
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "Handed.info is there with a failure");
+    if (handed->info && !handed->info->protocol_info.len)
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "Handed.info has no protocol_info");
+    return SOCKBROKER_OK;
+}
+
+static const struct sb_wire_field handed_fields[] = {
+    SB_WIRE_NUMBER(struct sb_handed, status, SOCKBROKER_OK, SOCKBROKER_STATUS_COUNT - 1),
+    SB_WIRE_TEXT(struct sb_handed, text),
+    SB_WIRE_OPTIONAL(struct sb_handed, record, has_record, &sb_wire_socket_info),
+};
+
+static const struct sb_wire_message handed_message = {
+    SB_WIRE_MESSAGE(sb__handed__descriptor, handed_fields),
+    .check = check_handed,
+};
+
 /* ---- Outcome ---- */
 
 static const struct sb_wire_field outcome_fields[] = {
@@ -121,6 +145,7 @@ static const struct sb_wire_field reply_fields[] = {
     SB_WIRE_CHILD(struct sb_reply, as.status, &sb_wire_status_page),
     SB_WIRE_CHILD(struct sb_reply, as.granted, &granted_message),
     SB_WIRE_CHILD(struct sb_reply, as.state, &state_message),
+    SB_WIRE_CHILD(struct sb_reply, as.handed, &handed_message),
     SB_WIRE_CHILD(struct sb_reply, as.outcome, &outcome_message),
     SB_WIRE_CHILD(struct sb_reply, as.groups, &sb_wire_groups_page),
     SB_WIRE_CHILD(struct sb_reply, as.upgraded, &upgraded_message),

@@ -48,11 +48,17 @@ static const struct sb_wire_message attach_message = {
 
 /* ---- Next, Settle, Detach, Status ---- */
 
+static const struct sb_wire_field next_fields[] = {
+    SB_WIRE_CHILD(struct sb_next, session, &sb_wire_session_key),
+    SB_WIRE_ANY(struct sb_next, n_told),
+};
+
+static const struct sb_wire_message next_message = { SB_WIRE_MESSAGE(sb__next__descriptor, next_fields) };
+
 static const struct sb_wire_field key_fields[] = {
     { .child = &sb_wire_session_key },
 };
 
-static const struct sb_wire_message next_message = { SB_WIRE_MESSAGE(sb__next__descriptor, key_fields) };
 static const struct sb_wire_message detach_message = { SB_WIRE_MESSAGE(sb__detach__descriptor, key_fields) };
 
 static const struct sb_wire_field settle_fields[] = {
@@ -180,6 +186,28 @@ static const struct sb_wire_field read_state_fields[] = {
 
 static const struct sb_wire_message read_state_message = { SB_WIRE_MESSAGE(sb__read_state__descriptor, read_state_fields) };
 
+/* ---- Hand ---- */
+
+static sockbroker_status check_hand(const void *message, struct sockbroker_error *error)
+{
+    const Sb__Hand *hand = message;
+
+    if (hand->protocol_info.len && !hand->hello->grant_id)
+        return sb_error_set(error, SOCKBROKER_BAD_MESSAGE, 0, "Hand.protocol_info is there without hello.grant_id");
+    return sb_wire_check_protocol_info("Hand", &hand->protocol_info, hand->protocol_info_layout, error);
+}
+
+static const struct sb_wire_field hand_fields[] = {
+    SB_WIRE_CHILD(struct sb_hand, hello, &sb_wire_hello),
+    SB_WIRE_BLOB(struct sb_hand, protocol_info, protocol_info_len),
+    SB_WIRE_ANY(struct sb_hand, protocol_info_layout),
+};
+
+static const struct sb_wire_message hand_message = {
+    SB_WIRE_MESSAGE(sb__hand__descriptor, hand_fields),
+    .check = check_hand,
+};
+
 /* ---- Reload, Scale, Pause, Groups ---- */
 
 static const struct sb_wire_field reload_fields[] = {
@@ -249,6 +277,7 @@ static const struct sb_wire_field request_fields[] = {
     SB_WIRE_CHILD(struct sb_request, as.deposit_state, &deposit_state_message),
     SB_WIRE_CHILD(struct sb_request, as.withdraw, &withdraw_message),
     SB_WIRE_CHILD(struct sb_request, as.read_state, &read_state_message),
+    SB_WIRE_CHILD(struct sb_request, as.hand, &hand_message),
     SB_WIRE_CHILD(struct sb_request, as.reload, &reload_message),
     SB_WIRE_CHILD(struct sb_request, as.scale, &scale_message),
     SB_WIRE_CHILD(struct sb_request, as.pause, &pause_message),

@@ -116,6 +116,10 @@ extern const struct sb_wire_message sb_wire_groups_page;
 extern const struct sb_wire_message sb_wire_histogram;
 extern const struct sb_wire_message sb_wire_takeover;
 
+/* What `message` has of a Windows socket: all or nothing. */
+sockbroker_status sb_wire_check_protocol_info(const char *message, const ProtobufCBinaryData *protocol_info, uint32_t layout,
+                                              struct sockbroker_error *error);
+
 /* Our struct as a protobuf-c message in the arena, pointing into our struct. NULL when a count or kind is beyond its
  * limit, or the arena is full. */
 ProtobufCMessage *sb_wire_build(const struct sb_wire_message *table, const void *ours, struct sb_arena *arena);

@@ -57,7 +57,7 @@ sockbroker_status fault_raw_park(struct fault_raw *r)
 {
     struct sb_request request = { .kind = SB_REQUEST_NEXT };
 
-    request.as.next = r->attached.session;
+    request.as.next.session = r->attached.session;
     return sb_client_park(r->client, &request, nobody_asks, NULL);
 }
 

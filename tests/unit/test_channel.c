@@ -92,6 +92,7 @@ static void judge(struct house *h, struct sb_call *call, const struct sb_request
     case SB_REQUEST_DEPOSIT_STATE:
     case SB_REQUEST_WITHDRAW:
     case SB_REQUEST_READ_STATE:
+    case SB_REQUEST_HAND:
     case SB_REQUEST_RELOAD:
     case SB_REQUEST_SCALE:
     case SB_REQUEST_PAUSE:
@@ -183,7 +184,7 @@ static struct sb_request ask_kind(enum sb_request_kind kind)
     if (kind == SB_REQUEST_DRAIN)
         strcpy(r.as.drain.worker, "w");
     else
-        r.as.next.id = 1; /* NEXT and DETACH are session keys */
+        r.as.next.session.id = 1; /* NEXT and DETACH begin with a session key */
     return r;
 }
 

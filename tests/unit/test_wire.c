@@ -144,13 +144,14 @@ static void attach_max(union wire_any *m)
 static void next_min(union wire_any *m)
 {
     m->request.kind = SB_REQUEST_NEXT;
-    m->request.as.next.id = 1;
+    m->request.as.next.session.id = 1;
 }
 
 static void next_max(union wire_any *m)
 {
     m->request.kind = SB_REQUEST_NEXT;
-    key_max(&m->request.as.next);
+    key_max(&m->request.as.next.session);
+    m->request.as.next.n_told = UINT64_MAX;
 }
 
 static void settle_min(union wire_any *m)
@@ -328,6 +329,25 @@ static void read_state_max(union wire_any *m)
     key_max(&m->request.as.read_state.session);
     m->request.as.read_state.grant_id = UINT64_MAX;
     m->request.as.read_state.offset = SB_STATE_MAX;
+}
+
+static void hand_min(union wire_any *m)
+{
+    m->request.kind = SB_REQUEST_HAND;
+    m->request.as.hand.hello.session_id = 1;
+}
+
+static void hand_max(union wire_any *m)
+{
+    struct sb_hand *hand = &m->request.as.hand;
+
+    m->request.kind = SB_REQUEST_HAND;
+    hand->hello.session_id = hand->hello.grant_id = UINT64_MAX;
+    memset(hand->hello.token, 0xff, SB_SECRET_LEN);
+    hand->hello.ring = true;
+    hand->protocol_info_layout = 8;
+    hand->protocol_info_len = SB_PROTOCOL_INFO_MAX;
+    memset(hand->protocol_info, 0xa5, SB_PROTOCOL_INFO_MAX);
 }
 
 static void reload_all(union wire_any *m)
@@ -552,6 +572,26 @@ static void granted_failed_max(union wire_any *m)
     m->reply.as.granted.status = SOCKBROKER_STATUS_COUNT - 1;
     memset(m->reply.as.granted.text, 'x', SB_FAILURE_TEXT_MAX);
     attempts_max(&m->reply.as.granted);
+}
+
+static void handed_min(union wire_any *m)
+{
+    m->reply.kind = SB_REPLY_HANDED;
+}
+
+static void handed_max(union wire_any *m)
+{
+    m->reply.kind = SB_REPLY_HANDED;
+    memset(m->reply.as.handed.text, 'x', SB_FAILURE_TEXT_MAX);
+    m->reply.as.handed.has_record = true;
+    record_max(&m->reply.as.handed.record);
+}
+
+static void handed_refused(union wire_any *m)
+{
+    handed_min(m);
+    m->reply.as.handed.status = SOCKBROKER_STATUS_COUNT - 1;
+    strcpy(m->reply.as.handed.text, "no");
 }
 
 static void state_end(union wire_any *m)
@@ -865,6 +905,8 @@ static const struct sample samples[] = {
     SAMPLE(REQUEST, withdraw_min),
     SAMPLE(REQUEST, withdraw_max),
     SAMPLE(REQUEST, read_state_min),
+    SAMPLE(REQUEST, hand_min),
+    SAMPLE(REQUEST, hand_max),
     SAMPLE(REQUEST, read_state_max),
     SAMPLE(REQUEST, reload_all),
     SAMPLE(REQUEST, reload_max),
@@ -897,6 +939,9 @@ static const struct sample samples[] = {
     SAMPLE(REPLY, granted_outbound),
     SAMPLE(REPLY, granted_refused),
     SAMPLE(REPLY, granted_failed_max),
+    SAMPLE(REPLY, handed_min),
+    SAMPLE(REPLY, handed_max),
+    SAMPLE(REPLY, handed_refused),
     SAMPLE(REPLY, state_end),
     SAMPLE(REPLY, state_one),
     SAMPLE(REPLY, state_max),
@@ -976,8 +1021,8 @@ static const struct raw_case raw_cases[] = {
     { "two_bodies", REQUEST, NULL, ADD("\x2a\0\x32\0"), 0, "Request.drain is a second body" },
     { "same_body_twice", REQUEST, NULL, ADD("\x2a\0\x2a\0"), 0, "Request.status is a second body" },
     { "two_numbers", DELIVERY, NULL, ADD("\x11\1\0\0\0\0\0\0\0\x19\1\0\0\0\0\0\0\0"), 0, "Delivery.probe is a second body" },
-    { "unknown_body", REQUEST, NULL, ADD("\x6a\0"), 0, "Request.body is missing" },
-    { "reply_unknown_body", REPLY, NULL, ADD("\x4a\0"), 0, "Reply.body is missing" },
+    { "unknown_body", REQUEST, NULL, ADD("\x72\0"), 0, "Request.body is missing" },
+    { "reply_unknown_body", REPLY, NULL, ADD("\x52\0"), 0, "Reply.body is missing" },
     { "unknown_fields", REPORT, "report_min", ADD("\x78\1\x7a\1x\x7d\1\2\3\4\x79\1\2\3\4\5\6\7\x08"), 0, NULL },
     { "unknown_4k", REQUEST, "status_min", ADD("\x78\1"), 4096, "Request of 8195 bytes has more fields" },
     { "unknown_32k", REQUEST, "status_min", ADD("\x78\1"), 32768, "Request has 65540 bytes; it must have at most 16384" },
@@ -1174,7 +1219,7 @@ struct struct_case {
 
 static const struct struct_case struct_cases[] = {
     { "request_kind_0", "status_min", SET(request.kind, 0), NULL },
-    { "request_kind_13", "status_min", SET(request.kind, 13), NULL },
+    { "request_kind_14", "status_min", SET(request.kind, 14), NULL },
     { "version_0", "attach_min", SET(request.as.attach.version_min, 0), "Attach.version_min is 0" },
     { "version_order", "attach_max", SET(request.as.attach.version_max, 3),
       "Attach.version_max is 3, less than version_min 4294967295" },
@@ -1191,7 +1236,7 @@ static const struct struct_case struct_cases[] = {
     { "endpoints_huge", "attach_min", SET(request.as.attach.n_endpoints, UINT32_MAX), NULL },
     { "endpoint_empty", "attach_max", SET(request.as.attach.endpoints[2][0], 0), "Attach.endpoints[2] is \"\"" },
     { "resume_id_0", "attach_max", SET(request.as.attach.resume.id, 0), "SessionKey.id is 0; it must not be" },
-    { "next_id_0", "next_min", SET(request.as.next.id, 0), "SessionKey.id is 0" },
+    { "next_id_0", "next_min", SET(request.as.next.session.id, 0), "SessionKey.id is 0" },
     { "detach_id_0", "detach_min", SET(request.as.detach.id, 0), "SessionKey.id is 0" },
     { "settle_0", "settle_min", SET(request.as.settle.n_results, 0), "Settle.results has 0 entries; it must have 1..64" },
     { "settle_lease_0", "settle_max", SET(request.as.settle.results[9].lease_id, 0), "Result.lease_id is 0" },
@@ -1248,7 +1293,16 @@ static const struct struct_case struct_cases[] = {
     { "read_state_grant_0", "read_state_min", SET(request.as.read_state.grant_id, 0), "ReadState.grant_id is 0" },
     { "read_state_offset", "read_state_min", SET(request.as.read_state.offset, 65537),
       "ReadState.offset is 65537; it must be 0..65536" },
-    { "request_kind_13", "next_min", SET(request.kind, 13), NULL }, /* between those that are there */
+    { "hand_id_0", "hand_min", SET(request.as.hand.hello.session_id, 0), "Hello.session_id is 0" },
+    { "hand_blob_short", "hand_max", SET(request.as.hand.protocol_info_len, 627),
+      "Hand.protocol_info has 627 bytes; it must have 0 or 628" },
+    { "hand_layout_0", "hand_max", SET(request.as.hand.protocol_info_layout, 0),
+      "Hand.protocol_info_layout is 0; it must be 4 or 8 with" },
+    { "hand_layout_8", "hand_min", SET(request.as.hand.protocol_info_layout, 8),
+      "Hand.protocol_info_layout is 8; it must be 0 without" },
+    { "hand_blob_for_nothing", "hand_max", SET(request.as.hand.hello.grant_id, 0),
+      "Hand.protocol_info is there without hello.grant_id" },
+    { "request_kind_14", "next_min", SET(request.kind, 14), NULL }, /* between those that are there */
     { "request_kind_19", "next_min", SET(request.kind, 19), NULL },
     { "request_kind_24", "next_min", SET(request.kind, 24), NULL },
     { "reload_group_slash", "reload_max", SET(request.as.reload.group[2], '/'), "Reload.group is \"Aa/x" },
@@ -1274,7 +1328,12 @@ static const struct struct_case struct_cases[] = {
     { "groups_page_generations_huge", "groups_page_max", SET(reply.as.groups.n_generations, SB_PAGE_GENERATIONS + 1), NULL },
     { "groups_page_slots_huge", "groups_page_max", SET(reply.as.groups.n_slots, SB_PAGE_SLOTS + 1), NULL },
     { "reply_kind_0", "told_min", SET(reply.kind, 0), NULL },
-    { "reply_kind_9", "told_min", SET(reply.kind, 9), NULL },
+    { "reply_kind_10", "told_min", SET(reply.kind, 10), NULL },
+    { "handed_unknown", "handed_min", SET(reply.as.handed.status, SOCKBROKER_STATUS_COUNT), "Handed.status is 22" },
+    { "handed_text", "handed_max", SET(reply.as.handed.text[9], 0xff), "Handed.text is not UTF-8" },
+    { "handed_both", "handed_max", SET(reply.as.handed.status, 1), "Handed.info is there with a failure" },
+    { "handed_layout", "handed_max", SET(reply.as.handed.record.protocol_info_layout, 2),
+      "SocketInfo.protocol_info_layout is 2" },
     { "failure_ok", "failure_min", SET(reply.as.failure.status, 0), "Failure.status is 0; it must be 1.." },
     { "failure_unknown", "failure_min", SET(reply.as.failure.status, SOCKBROKER_STATUS_COUNT), "Failure.status is 22" },
     { "failure_text_bare_continuation", "failure_max", SET(reply.as.failure.text[0], 0x80), "Failure.text is not UTF-8" },
