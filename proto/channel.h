@@ -29,6 +29,8 @@ struct sb_server_options {
     uint32_t introduce_ms;        /* a caller that has sent no whole message by then is dropped */
     uint32_t idle_ms;             /* so is one that was silent that long, with nothing of its left to answer; 0: never */
     uint32_t messages_per_second; /* of one caller; what is above waits its turn */
+    const uint32_t *users;        /* Windows: who may connect, besides our own account and administrators */
+    uint32_t n_users;             /* POSIX: the mode of the socket and of its directory says */
     sb_channel_wake wake;
     void *arg;
 };
@@ -38,7 +40,8 @@ struct sb_server_counters {
     uint64_t turned_away;  /* callers dropped by max_callers or introduce_ms */
 };
 
-/* Listens on the socket file `path`, which must not exist. */
+/* Listens on the socket file `path`, which must not exist; on Windows on the pipe of that name, which nobody else may have, for
+ * this machine only. ADDRESS_IN_USE, and the system's failures. */
 sockbroker_status sb_server_open(const char *path, const struct sb_server_options *options, struct sb_server **server_out,
                                  struct sockbroker_error *error_out);
 
@@ -55,7 +58,7 @@ bool sb_server_tick(struct sb_server *server);
 
 void sb_server_counters(struct sb_server *server, struct sb_server_counters *counters_out);
 
-/* Who asks, by the kernel's word. pid alone proves nothing: see peer.h. */
+/* Who asks, by the kernel's word (Windows: uid is that of sid_win32.h, gid 0). pid alone proves nothing: see peer.h. */
 uint32_t sb_call_uid(const struct sb_call *call);
 uint32_t sb_call_gid(const struct sb_call *call);
 uint32_t sb_call_pid(const struct sb_call *call);
@@ -77,8 +80,9 @@ void sb_call_drop(struct sb_call *call);
 
 struct sb_client;
 
-/* Connects to the socket file `path`. lost (may be NULL) is called once when the connection ends.
- * OK, NO_BROKER, PERMISSION, and the system's failures. */
+/* Connects to the socket file or pipe `path`. Windows: what serves a pipe must belong to this account, to SYSTEM or to an
+ * administrator; nothing is said to anybody else. lost (may be NULL) is called once when the connection ends.
+ * OK, NO_BROKER, PERMISSION, UNSAFE_PATH (it belongs to somebody else), and the system's failures. */
 sockbroker_status sb_client_open(const char *path, sb_channel_wake lost, void *arg, struct sb_client **client_out,
                                  struct sockbroker_error *error_out);
 

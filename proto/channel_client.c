@@ -15,6 +15,8 @@ struct sb_client {
     nng_socket sock;
     nng_mtx *lock; /* guards what follows; nng's threads write it */
     bool lost;
+    bool distrusted;  /* what serves the path is not who it should be */
+    char server[160]; /* with distrusted: who it is */
     sb_channel_wake on_lost;
     void *lost_arg;
 
@@ -26,6 +28,22 @@ struct sb_client {
     sb_channel_wake answered;
     void *answered_arg;
 };
+
+/* nng calls this for each connection, also those it makes by itself, before anything is sent. */
+static void pipe_came(nng_pipe pipe, nng_pipe_ev event, void *arg)
+{
+    struct sb_client *c = arg;
+    char whom[sizeof(c->server)] = "";
+
+    (void)event;
+    if (sb_nng_trusts_server(pipe, whom, sizeof(whom)))
+        return;
+    nng_pipe_close(pipe);
+    nng_mtx_lock(c->lock);
+    c->distrusted = true;
+    memcpy(c->server, whom, sizeof(whom));
+    nng_mtx_unlock(c->lock);
+}
 
 static void pipe_gone(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
@@ -77,6 +95,8 @@ static int set_options(struct sb_client *c)
     if (!rv)
         rv = nng_socket_set_size(c->sock, NNG_OPT_RECVMAXSZ, SB_MESSAGE_MAX);
     if (!rv)
+        rv = nng_pipe_notify(c->sock, NNG_PIPE_EV_ADD_PRE, pipe_came, c);
+    if (!rv)
         rv = nng_pipe_notify(c->sock, NNG_PIPE_EV_REM_POST, pipe_gone, c);
     return rv;
 }
@@ -105,6 +125,20 @@ static int set_up(struct sb_client *c, const char *path)
     return rv ? rv : dial(c, path);
 }
 
+static sockbroker_status refuse_server(struct sb_client *c, const char *path, struct sockbroker_error *error_out)
+{
+    nng_mtx_lock(c->lock);
+    sockbroker_status st =
+        c->distrusted
+            ? sb_error_set(error_out, SOCKBROKER_UNSAFE_PATH, 0,
+                           "%s: served by %s, not by this account, SYSTEM or an administrator; nothing was said to it. "
+                           "End that process, or name another --dir",
+                           path, c->server)
+            : SOCKBROKER_OK;
+    nng_mtx_unlock(c->lock);
+    return st;
+}
+
 sockbroker_status sb_client_open(const char *path, sb_channel_wake lost, void *arg, struct sb_client **client_out,
                                  struct sockbroker_error *error_out)
 {
@@ -121,6 +155,12 @@ sockbroker_status sb_client_open(const char *path, sb_channel_wake lost, void *a
         c->on_lost = NULL;
         sb_client_close(c);
         return sb_nng_error(error_out, rv, path);
+    }
+    sockbroker_status st = refuse_server(c, path, error_out);
+    if (st) {
+        c->on_lost = NULL;
+        sb_client_close(c);
+        return st;
     }
     *client_out = c;
     return SOCKBROKER_OK;

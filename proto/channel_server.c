@@ -28,7 +28,7 @@ struct caller {
     uint64_t heard_ms; /* when it connected, sent its last request, or got its last reply */
     bool introduced;   /* a whole, valid request has come */
     bool leaving;      /* told to go; nng takes its time */
-    uint32_t uid, gid, pid;
+    struct sb_nng_peer peer;
     uint32_t n_held;
     uint32_t tokens; /* of a bucket that refills with messages_per_second, in thousandths */
     uint64_t filled_ms;
@@ -43,7 +43,7 @@ struct sb_call {
     enum { CALL_LISTENING, CALL_QUEUED, CALL_TAKEN, CALL_SENDING, CALL_DEAD } state;
     nng_msg *msg;
     uint32_t pipe_id;
-    uint32_t uid, gid, pid;
+    struct sb_nng_peer peer;
     struct sb_call *prev, *next;         /* in the queue */
     struct sb_call *all_prev, *all_next; /* in the server's list of calls */
 };
@@ -51,6 +51,7 @@ struct sb_call {
 struct sb_server {
     struct sb_server_options options;
     nng_socket sock;
+    void *guard;   /* of the listener */
     nng_mtx *lock; /* guards all that follows */
     nng_cv *gone;  /* somebody has hung up */
     struct caller *callers;
@@ -64,13 +65,6 @@ struct sb_server {
 };
 
 /* ---- callers ---- */
-
-static uint32_t peer_number(nng_pipe pipe, const char *option)
-{
-    uint64_t value = UINT32_MAX;
-
-    return nng_pipe_get_uint64(pipe, option, &value) ? UINT32_MAX : (uint32_t)value;
-}
 
 static bool is_silent(const struct caller *c)
 {
@@ -116,9 +110,7 @@ static struct caller *add_caller(struct sb_server *s, nng_pipe pipe)
     c->pipe_id = (uint32_t)nng_pipe_id(pipe);
     c->heard_ms = c->filled_ms = sb_clock_ms();
     c->tokens = s->options.messages_per_second * 1000u;
-    c->uid = peer_number(pipe, NNG_OPT_IPC_PEER_UID);
-    c->gid = peer_number(pipe, NNG_OPT_IPC_PEER_GID);
-    c->pid = peer_number(pipe, NNG_OPT_IPC_PEER_PID);
+    sb_nng_identify(pipe, &c->peer);
     HASH_ADD(hh, s->callers, pipe_id, sizeof(c->pipe_id), c);
     if (!c->hh.tbl) { /* uthash could not grow */
         free(c);
@@ -210,9 +202,7 @@ static void queue_request(struct sb_call *call)
     }
     c->n_held++;
     c->heard_ms = sb_clock_ms();
-    call->uid = c->uid;
-    call->gid = c->gid;
-    call->pid = c->pid;
+    call->peer = c->peer;
     call->state = CALL_QUEUED;
     s->n_listening--;
     DL_APPEND(s->queue, call);
@@ -425,17 +415,17 @@ void sb_call_drop(struct sb_call *call)
 
 uint32_t sb_call_uid(const struct sb_call *call)
 {
-    return call->uid;
+    return call->peer.uid;
 }
 
 uint32_t sb_call_gid(const struct sb_call *call)
 {
-    return call->gid;
+    return call->peer.gid;
 }
 
 uint32_t sb_call_pid(const struct sb_call *call)
 {
-    return call->pid;
+    return call->peer.pid;
 }
 
 uint32_t sb_call_caller(const struct sb_call *call)
@@ -503,10 +493,9 @@ void sb_server_counters(struct sb_server *s, struct sb_server_counters *counters
 }
 
 /* The limit must be in force before the first byte arrives: nng 1.5.2 believes any length otherwise. */
-static int start(struct sb_server *s, const char *path)
+static int listen_at(struct sb_server *s, const char *path, nng_listener *listener_out)
 {
     char url[256];
-    nng_listener listener;
     int rv = nng_socket_set_size(s->sock, NNG_OPT_RECVMAXSZ, SB_MESSAGE_MAX);
 
     if (!rv)
@@ -514,10 +503,28 @@ static int start(struct sb_server *s, const char *path)
     if (!rv)
         rv = nng_pipe_notify(s->sock, NNG_PIPE_EV_REM_POST, pipe_gone, s);
     if (!rv)
-        rv = nng_listener_create(&listener, s->sock, sb_nng_url(path, url, sizeof(url)));
-    if (!rv)
-        rv = nng_listener_start(listener, 0);
+        rv = nng_listener_create(listener_out, s->sock, sb_nng_url(path, url, sizeof(url)));
     return rv;
+}
+
+static sockbroker_status start(struct sb_server *s, const char *path, struct sockbroker_error *error_out)
+{
+    nng_listener listener;
+    int rv = nng_mtx_alloc(&s->lock);
+
+    if (!rv)
+        rv = nng_cv_alloc(&s->gone, s->lock);
+    if (!rv)
+        rv = nng_rep0_open(&s->sock);
+    if (!rv)
+        rv = listen_at(s, path, &listener);
+    if (rv)
+        return sb_nng_error(error_out, rv, path);
+    sockbroker_status st = sb_nng_guard(listener, &s->options, &s->guard, error_out);
+    if (st)
+        return st;
+    rv = nng_listener_start(listener, 0);
+    return rv ? sb_nng_error(error_out, rv, path) : SOCKBROKER_OK;
 }
 
 sockbroker_status sb_server_open(const char *path, const struct sb_server_options *options, struct sb_server **server_out,
@@ -529,16 +536,10 @@ sockbroker_status sb_server_open(const char *path, const struct sb_server_option
         return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "out of memory for the control channel");
     s->options = *options;
     s->sock = (nng_socket)NNG_SOCKET_INITIALIZER;
-    int rv = nng_mtx_alloc(&s->lock);
-    if (!rv)
-        rv = nng_cv_alloc(&s->gone, s->lock);
-    if (!rv)
-        rv = nng_rep0_open(&s->sock);
-    if (!rv)
-        rv = start(s, path);
-    if (rv) {
+    sockbroker_status st = start(s, path, error_out);
+    if (st) {
         sb_server_close(s);
-        return sb_nng_error(error_out, rv, path);
+        return st;
     }
     keep_listening(s);
     *server_out = s;
@@ -580,6 +581,7 @@ void sb_server_close(struct sb_server *s)
     nng_close(s->sock); /* ends every context; pipe events are over when it returns */
     free_calls(s);
     free_callers(s);
+    sb_nng_unguard(s->guard);
     if (s->gone)
         nng_cv_free(s->gone);
     if (s->lock)

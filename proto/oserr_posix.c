@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/error.h"
-
 int sb_oserr_last(void)
 {
     return errno;
@@ -57,12 +55,4 @@ const char *sb_oserr_text(int os_code, char *text_out, size_t text_size)
     snprintf(text_out, text_size, "%s (%s)", name ? name : "unknown error",
              strerrordesc_np(os_code) ? strerrordesc_np(os_code) : "?");
     return text_out;
-}
-
-sockbroker_status sb_oserr_set(struct sockbroker_error *error, int os_code, const char *what, const char *cure)
-{
-    char text[128];
-
-    return sb_error_set(error, sb_oserr_status(os_code), os_code, "%s: %s%s%s", what,
-                        sb_oserr_text(os_code, text, sizeof(text)), cure ? ". " : "", cure ? cure : "");
 }

@@ -13,17 +13,25 @@
 
 struct sb_peer {
     uint32_t pid;
-    uint32_t uid;
-    uint32_t gid;
-    sockbroker_socket handle; /* POSIX: a pidfd, readable once the process has ended; yours to close */
+    uint32_t uid; /* Windows: the number of its account, sid_win32.h */
+    uint32_t gid; /* Windows: 0 */
+    sockbroker_socket
+        handle; /* a pidfd, readable once the process has ended; a process HANDLE, signalled then. Yours to close */
 };
 #define SB_PEER_NONE                                                                                                           \
     {                                                                                                                          \
         0, 0, 0, SOCKBROKER_SOCKET_NONE                                                                                        \
     }
 
-/* The process that connected `sock`, a connected AF_UNIX socket. OK; CLOSED when it has gone already; the system's failures. */
+/* The process that connected `sock`, a connected AF_UNIX socket; UNSUPPORTED on Windows. OK; CLOSED when it has gone already;
+ * the system's failures. */
 sockbroker_status sb_peer_open(sockbroker_socket sock, struct sb_peer *peer_out);
+
+/* The process of that number, who must be known to be there now: connected by a pipe that tells the number. Ask whether the
+ * pipe is still connected afterwards; only then it was that process. Its user and group: of now. OK; CLOSED (there is none, or
+ * it has ended); PERMISSION (Windows: it may not be given handles by us); the system's failures. */
+sockbroker_status sb_peer_open_pid(uint32_t pid, struct sb_peer *peer_out);
+
 void sb_peer_close(struct sb_peer *peer);
 
 /* False once the process has ended, also when nobody has waited for it yet. */

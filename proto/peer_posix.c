@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -64,6 +66,27 @@ sockbroker_status sb_peer_open(sockbroker_socket sock, struct sb_peer *peer_out)
     if (st)
         return st;
     *peer_out = (struct sb_peer){ (uint32_t)cred.pid, cred.uid, cred.gid, pidfd };
+    return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_peer_open_pid(uint32_t pid, struct sb_peer *peer_out)
+{
+    char path[32];
+    struct stat facts;
+    struct sb_peer peer = SB_PEER_NONE;
+
+    peer.pid = pid;
+    peer.handle = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    if (peer.handle < 0)
+        return errno == ESRCH || errno == EINVAL ? SOCKBROKER_CLOSED : sb_oserr_status(errno);
+    snprintf(path, sizeof(path), "/proc/%u", (unsigned)pid); /* its owner is the effective user: proc(5) */
+    if (stat(path, &facts) || !sb_peer_is_alive(&peer)) {
+        sb_peer_close(&peer);
+        return SOCKBROKER_CLOSED;
+    }
+    peer.uid = facts.st_uid;
+    peer.gid = facts.st_gid;
+    *peer_out = peer;
     return SOCKBROKER_OK;
 }
 

@@ -65,6 +65,12 @@ sockbroker_status sb_rundir_find(const char *given, char dir_out[SB_RUNDIR_MAX],
     return SOCKBROKER_OK;
 }
 
+const char *sb_rundir_path(const char *dir, const char *file, char path_out[SB_PATH_MAX])
+{
+    snprintf(path_out, SB_PATH_MAX, "%.*s/%.8s", SB_RUNDIR_MAX - 1, dir, file);
+    return path_out;
+}
+
 /* ---- may it be trusted ---- */
 
 static sockbroker_status unsafe(struct sockbroker_error *error, const char *path, const char *cause, const char *cure)

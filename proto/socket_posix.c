@@ -9,6 +9,11 @@
 
 #include "proto/oserr.h"
 
+sockbroker_status sb_socket_prepare(void)
+{
+    return SOCKBROKER_OK;
+}
+
 void sb_socket_close(sockbroker_socket *sock)
 {
     int saved = errno;
