@@ -1,5 +1,7 @@
 /* unit.h: what several unit tests need: a count of descriptors, a folder, a TCP connection, a child, a wait for an event.
  *
+ * On Windows (unit_win32.c) there are no children by fork, and what counts instead of descriptors is handles.
+ *
  * What may run in a forked child checks with UNIT_REQUIRE: cmocka's assertions would go on with the next test there.
  */
 #ifndef SB_TESTS_UNIT_H
@@ -13,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "proto/include/sockbroker/status.h"
+#include "proto/include/sockbroker/socket.h"
 
 #define UNIT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define UNIT_PATIENCE_MS 10000 /* an event that has not come by then never will */
@@ -61,14 +63,14 @@ const char *unit_path(const char *name); /* in it; good until the fourth call af
 /* ---- TCP ---- */
 
 struct unit_tcp {
-    int listener, client, server;
+    sockbroker_socket listener, client, server;
 };
 
 /* ip: "127.0.0.1", "::1", or "::ffff:127.0.0.1" for an IPv4 client of a dual-stack listener. */
 void unit_tcp_open(struct unit_tcp *t, const char *ip);
 void unit_tcp_close(struct unit_tcp *t);
-int unit_tcp_listen(const char *ip, uint16_t *port_out);
-int unit_tcp_connect(const char *ip, uint16_t port);
+sockbroker_socket unit_tcp_listen(const char *ip, uint16_t *port_out);
+sockbroker_socket unit_tcp_connect(const char *ip, uint16_t port);
 bool unit_has_ipv6(void); /* else a test of IPv6 has nothing to run on */
 
 /* ---- processes ---- */

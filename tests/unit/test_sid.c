@@ -1,0 +1,239 @@
+/* Accounts of Windows as numbers (proto/sid_win32.h), the runtime directory's name and claim (proto/rundir.h), the process
+ * behind a number (proto/peer.h), and who may speak to whom by a pipe (proto/channel.h). */
+#include "tests/unit/unit.h"
+
+#include <windows.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/channel.h"
+#include "proto/peer.h"
+#include "proto/rundir.h"
+#include "proto/sid_win32.h"
+
+/* ---- accounts ---- */
+
+static void system_and_administrators_are_0(void **state)
+{
+    static const char *const texts[] = { "S-1-5-18", "S-1-5-32-544", "SY", "BA" };
+    char text[SB_SID_TEXT_MAX];
+    uint32_t number;
+
+    (void)state;
+    for (size_t i = 0; i < UNIT_COUNT(texts); i++) {
+        number = 77;
+        assert_status(SOCKBROKER_OK, sb_sid_read(texts[i], &number));
+        assert_int_equal(number, 0);
+    }
+    assert_string_equal(sb_sid_text(0, text), "S-1-5-18");
+    assert_true(sb_sid_is_trusted(0));
+}
+
+static void an_account_keeps_its_number(void **state)
+{
+    char text[SB_SID_TEXT_MAX], name[SB_SID_TEXT_MAX];
+    uint32_t own = sb_sid_own(), again, users, guests;
+
+    (void)state;
+    assert_int_not_equal(own, UINT32_MAX);
+    assert_true(sb_sid_is_trusted(own));
+    assert_status(SOCKBROKER_OK, sb_sid_read(sb_sid_text(own, text), &again));
+    assert_int_equal(again, own);
+    assert_status(SOCKBROKER_OK, sb_sid_read("S-1-5-32-545", &users));
+    assert_status(SOCKBROKER_OK, sb_sid_read("S-1-5-32-546", &guests));
+    assert_int_not_equal(users, guests);
+    assert_false(sb_sid_is_trusted(users));
+    assert_string_equal(sb_sid_text(guests, text), "S-1-5-32-546");
+    assert_status(SOCKBROKER_OK, sb_sid_read("S-1-5-32-545", &again));
+    assert_int_equal(again, users);
+    assert_true(strlen(sb_sid_name(own, name, sizeof(name))) > 0);
+}
+
+static void what_is_no_account_has_no_number(void **state)
+{
+    static const char *const texts[] = { "", "S-1-", "nobody here has this name", "\xff\xfe" };
+    char text[SB_SID_TEXT_MAX];
+    uint32_t number = 77;
+
+    (void)state;
+    for (size_t i = 0; i < UNIT_COUNT(texts); i++)
+        assert_status(SOCKBROKER_NOT_FOUND, sb_sid_read(texts[i], &number));
+    assert_int_equal(number, 77);
+    assert_string_equal(sb_sid_text(999, text), "?");
+    assert_string_equal(sb_sid_text(UINT32_MAX, text), "?");
+    assert_false(sb_sid_is_trusted(UINT32_MAX));
+}
+
+/* ---- processes ---- */
+
+static void a_process_is_known_by_its_handle(void **state)
+{
+    struct sb_peer peer = SB_PEER_NONE;
+    DWORD flags = HANDLE_FLAG_INHERIT;
+
+    (void)state;
+    assert_status(SOCKBROKER_OK, sb_peer_open_pid(GetCurrentProcessId(), &peer));
+    assert_int_equal(peer.pid, GetCurrentProcessId());
+    assert_int_equal(peer.uid, sb_sid_own());
+    assert_true(sb_peer_is_alive(&peer));
+    assert_true(GetHandleInformation((HANDLE)peer.handle, &flags));
+    assert_int_equal(flags & HANDLE_FLAG_INHERIT, 0);
+    sb_peer_close(&peer);
+    sb_peer_close(&peer);
+    assert_false(sb_peer_is_alive(&peer));
+    assert_status(SOCKBROKER_CLOSED, sb_peer_open_pid(0x7ffffffc, &peer)); /* numbers are multiples of 4, and small */
+}
+
+/* ---- the runtime directory ---- */
+
+static const char *find(const char *given, char dir_out[SB_RUNDIR_MAX])
+{
+    struct sockbroker_error error;
+
+    assert_status(SOCKBROKER_OK, sb_rundir_find(given, dir_out, &error));
+    return dir_out;
+}
+
+static void a_path_and_its_other_spellings_are_one_name(void **state)
+{
+    char one[SB_RUNDIR_MAX], two[SB_RUNDIR_MAX], path[SB_PATH_MAX];
+    struct sockbroker_error error;
+
+    (void)state;
+    assert_string_equal(find("My.broker_1-a", one), "My.broker_1-a");
+    assert_string_equal(sb_rundir_path(one, SB_RUNDIR_CONTROL, path), "My.broker_1-a-control");
+    find("C:\\Run\\It", one);
+    assert_string_equal(find("c:/run/it/", two), one);
+    assert_string_equal(find("C:\\Run\\x\\..\\IT", two), one);
+    assert_string_not_equal(find("C:\\Run\\Other", two), one);
+    assert_status(SOCKBROKER_INVALID,
+                  sb_rundir_find("a-name-of-more-than-64-bytes-is-refused-because-a-pipe-has-no-room", one, &error));
+    assert_non_null(strstr(error.text, "64 is the most"));
+    assert_status(SOCKBROKER_INVALID, sb_rundir_find("\xff\\x", one, &error));
+}
+
+static void without_a_name_the_environment_says(void **state)
+{
+    char dir[SB_RUNDIR_MAX];
+
+    (void)state;
+    SetEnvironmentVariableW(L"SOCKBROKER_DIR", L"from-the-environment");
+    assert_string_equal(find(NULL, dir), "from-the-environment");
+    assert_string_equal(find("", dir), "from-the-environment");
+    assert_string_equal(find("given", dir), "given");
+    SetEnvironmentVariableW(L"SOCKBROKER_DIR", NULL);
+    assert_int_equal(strncmp(find(NULL, dir), "sockbroker", 10), 0);
+}
+
+static void only_one_broker_has_a_name(void **state)
+{
+    struct sb_rundir first = SB_RUNDIR_NONE, second = SB_RUNDIR_NONE;
+    struct sockbroker_error error;
+
+    (void)state;
+    assert_status(SOCKBROKER_OK, sb_rundir_open(unit_path("dir"), 0700, &first, &error));
+    assert_status(SOCKBROKER_BUSY, sb_rundir_open(first.dir, 0700, &second, &error));
+    assert_non_null(strstr(error.text, "already running"));
+    assert_status(SOCKBROKER_OK, sb_rundir_open(unit_path("other"), 0700, &second, &error));
+    sb_rundir_close(&second);
+    sb_rundir_close(&first);
+    sb_rundir_close(&first);
+    assert_status(SOCKBROKER_OK, sb_rundir_open(unit_path("dir"), 0700, &first, &error));
+    sb_rundir_close(&first);
+}
+
+/* ---- the channel ---- */
+
+static void note(void *arg)
+{
+    SetEvent((HANDLE)arg);
+}
+
+static void open_server(struct sb_server **server_out, HANDLE bell, const uint32_t *users, uint32_t n_users)
+{
+    struct sb_server_options options = { .max_calls = 16,
+                                         .max_callers = 16,
+                                         .introduce_ms = 60000,
+                                         .messages_per_second = 1000,
+                                         .users = users,
+                                         .n_users = n_users,
+                                         .wake = note,
+                                         .arg = bell };
+    struct sockbroker_error error;
+
+    assert_status(SOCKBROKER_OK, sb_channel_prepare(&error));
+    assert_status(SOCKBROKER_OK, sb_server_open(unit_path("control"), &options, server_out, &error));
+}
+
+/* Asks once and answers it; the call says who asked. */
+static void talk(struct sb_server *server, HANDLE bell, HANDLE answered)
+{
+    static struct sb_request request;
+    static struct sb_reply reply;
+    struct sockbroker_error error;
+    struct sb_client *client = NULL;
+    struct sb_call *call;
+
+    assert_status(SOCKBROKER_OK, sb_client_open(unit_path("control"), NULL, NULL, &client, &error));
+    memset(&request, 0, sizeof(request));
+    request.kind = SB_REQUEST_STATUS;
+    assert_status(SOCKBROKER_OK, sb_client_park(client, &request, note, answered));
+    while (!sb_server_take(server, &call, &request))
+        assert_int_equal(WaitForSingleObject(bell, UNIT_PATIENCE_MS), WAIT_OBJECT_0);
+    assert_int_equal(sb_call_pid(call), GetCurrentProcessId());
+    assert_int_equal(sb_call_uid(call), sb_sid_own());
+    assert_int_equal(sb_call_gid(call), 0);
+    assert_false(sb_call_is_lost(call));
+    memset(&reply, 0, sizeof(reply));
+    reply.kind = SB_REPLY_DONE;
+    reply.as.done_count = 7;
+    sb_call_reply(call, &reply);
+    assert_int_equal(WaitForSingleObject(answered, UNIT_PATIENCE_MS), WAIT_OBJECT_0);
+    assert_status(SOCKBROKER_OK, sb_client_take(client, SB_REPLY_DONE, &reply, &error));
+    assert_int_equal(reply.as.done_count, 7);
+    sb_client_close(client);
+}
+
+static void the_pipe_tells_who_asks(void **state)
+{
+    HANDLE bell = CreateEventW(NULL, FALSE, FALSE, NULL), answered = CreateEventW(NULL, FALSE, FALSE, NULL);
+    struct sb_server *server = NULL;
+    uint32_t users[2] = { 0 };
+
+    (void)state;
+    assert_status(SOCKBROKER_OK, sb_sid_read("S-1-5-32-545", &users[1]));
+    open_server(&server, bell, users, 2);
+    talk(server, bell, answered);
+    talk(server, bell, answered);
+    sb_server_close(server);
+    CloseHandle(bell);
+    CloseHandle(answered);
+}
+
+static void nobody_there_is_no_broker(void **state)
+{
+    struct sb_client *client = NULL;
+    struct sockbroker_error error;
+
+    (void)state;
+    assert_status(SOCKBROKER_NO_BROKER, sb_client_open(unit_path("nothing"), NULL, NULL, &client, &error));
+    assert_non_null(strstr(error.text, "sockbroker serve"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        UNIT_TEST(system_and_administrators_are_0),
+        UNIT_TEST(an_account_keeps_its_number),
+        UNIT_TEST(what_is_no_account_has_no_number),
+        UNIT_TEST(a_process_is_known_by_its_handle),
+        UNIT_TEST(a_path_and_its_other_spellings_are_one_name),
+        UNIT_TEST(without_a_name_the_environment_says),
+        UNIT_TEST(only_one_broker_has_a_name),
+        cmocka_unit_test(the_pipe_tells_who_asks), /* nng keeps handles of its own from its first use on */
+        cmocka_unit_test(nobody_there_is_no_broker),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
