@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proto/rundir.h"
 #include "proto/socket.h"
 #include "tests/support/fault.h"
 
@@ -199,6 +200,75 @@ static void message_whose_record_never_comes_is_given_back(void **state)
     message_halves_that_are_lost("lose_handoff=EIO*3", 3);
 }
 
+/* F6: the socket cannot be put into its record; the worker stays and gets others. */
+static void message_whose_record_cannot_be_made_goes_to_others(void **state)
+{
+    struct kit_load_result r;
+
+    fault_need_failpoints();
+    (void)state;
+    struct kit_broker *b = start(",carrier=message" NEVER, "SOCKBROKER_FAILPOINTS=fill_record=EIO*3", NULL);
+    struct kit_process *w1 = start_worker(b, "w1", "hello", NULL);
+    kit_load_run(&(struct kit_load_options){ .port = kit_broker_port(b, "web"), .total = 30, .concurrency = 10 }, &r);
+    kit_load_check_all_answered(&r, 30);
+    struct sb_endpoint_counters c = kit_counters(b, "web");
+    assert_int_equal(c.released, 3);
+    assert_int_equal(c.nacked, 0);
+    assert_int_equal(c.acked, 30);
+    assert_int_equal(c.in_doubt, 0);
+    finish(b, w1);
+}
+
+/* Comes by a new connection, says that so many Tolds have come, and takes the next. */
+static const struct sb_told *told_after(struct fault_raw *r, const char *dir, uint64_t n_told)
+{
+    struct sb_request request = { .kind = SB_REQUEST_NEXT };
+    struct sockbroker_error error;
+    char path[SB_PATH_MAX];
+
+    request.as.next.session = r->attached.session;
+    request.as.next.n_told = n_told;
+    sb_client_close(r->client);
+    assert_int_equal(sb_client_open(sb_rundir_path(dir, SB_RUNDIR_CONTROL, path), NULL, NULL, &r->client, &error), 0);
+    assert_int_equal(sb_client_call(r->client, &request, SB_REPLY_TOLD, KIT_WAIT_MS, &r->reply, &error), 0);
+    return &r->reply.as.told;
+}
+
+/* F6: what the worker has not counted is told again, with the same lease; what it has counted is not. */
+static void told_that_was_lost_is_told_again_and_no_other(void **state)
+{
+    struct kit_broker *b = start(",carrier=message" NEVER, NULL, NULL);
+    struct fault_raw raw = FAULT_RAW_NONE;
+    struct sockbroker_error error;
+    struct sb_attach attach;
+    const struct sb_told *told;
+
+    (void)state;
+    fault_raw_fill(&attach, "raw", "web", 4);
+    assert_int_equal(fault_raw_attach(&raw, b->dir, &attach, &error), SOCKBROKER_OK);
+    assert_int_equal(fault_raw_hello(&raw, b->dir, &error), SOCKBROKER_OK);
+    int first = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    uint64_t lease = told_after(&raw, b->dir, 0)->handoffs[0].info.lease_id;
+    for (int i = 0; i < 3; i++) {
+        told = told_after(&raw, b->dir, 0);
+        assert_int_equal(told->n_handoffs, 1);
+        assert_int_equal(told->handoffs[0].info.lease_id, lease);
+    }
+    int second = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
+    told = told_after(&raw, b->dir, 1);
+    assert_int_equal(told->n_handoffs, 1);
+    uint64_t other = told->handoffs[0].info.lease_id;
+    assert_int_not_equal(other, lease);
+    told = told_after(&raw, b->dir, 0); /* neither came */
+    assert_int_equal(told->n_handoffs, 2);
+    assert_int_equal(told->handoffs[0].info.lease_id, lease);
+    assert_int_equal(told->handoffs[1].info.lease_id, other);
+    fault_raw_close(&raw);
+    close(first);
+    close(second);
+    finish(b, start_worker(b, "w2", "hello", NULL));
+}
+
 static void message_whose_record_comes_twice_is_served_once(void **state)
 {
     fault_need_failpoints();
@@ -225,7 +295,7 @@ static void message_whose_descriptor_never_comes_is_given_back_under_load(void *
     kit_load_run(&(struct kit_load_options){ .port = kit_broker_port(b, "web"), .total = 1600, .per_second = 200 }, &r);
     kit_load_check_all_answered(&r, 1600);
     assert_true(kit_counters(b, "web").nacked >= 1); /* a busy machine may be late with others too */
-    assert_true(r.slowest_ms < 5000); /* the load lasts 8 s */
+    assert_true(r.slowest_ms < 5000);                /* the load lasts 8 s */
     finish(b, w1);
 }
 
@@ -802,6 +872,8 @@ int main(int argc, char **argv)
         TEST(broker_has_let_go_of_acked_connections_when_their_worker_dies),
         TEST(worker_serves_a_socket_whose_record_died_with_the_broker),
         TEST(message_whose_record_never_comes_is_given_back),
+        TEST(message_whose_record_cannot_be_made_goes_to_others),
+        TEST(told_that_was_lost_is_told_again_and_no_other),
         TEST(message_whose_record_comes_twice_is_served_once),
         TEST(message_whose_descriptor_never_comes_is_given_back_as_missing),
         TEST(message_whose_descriptor_never_comes_is_given_back_under_load),
