@@ -9,6 +9,9 @@
 /* Of the last failed system call of this thread: errno, WSAGetLastError(). */
 int sb_oserr_last(void);
 
+/* What sb_oserr_last() says from now on, until a call fails. */
+void sb_oserr_set_last(int os_code);
+
 sockbroker_status sb_oserr_status(int os_code);
 
 /* "EMFILE (Too many open files)". Returns text_out. */

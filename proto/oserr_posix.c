@@ -9,6 +9,11 @@ int sb_oserr_last(void)
     return errno;
 }
 
+void sb_oserr_set_last(int os_code)
+{
+    errno = os_code;
+}
+
 sockbroker_status sb_oserr_status(int os_code)
 {
     switch (os_code) {
