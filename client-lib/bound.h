@@ -1,6 +1,7 @@
 /* bound.h: what listening sockets and datagram sockets have in common: a family, an address, and the dual-stack promise.
  *
- * IPV6_V6ONLY is set before bind each time and read back, whatever the system's default is (net.ipv6.bindv6only).
+ * IPV6_V6ONLY is set before bind each time and read back, whatever the system's default is (net.ipv6.bindv6only on Linux, on
+ * Windows always on).
  */
 #ifndef SB_CLIENT_BOUND_H
 #define SB_CLIENT_BOUND_H
@@ -13,7 +14,7 @@ struct sb_bound_request {
     enum sockbroker_socket_type type;
 };
 
-/* A TCP or UDP socket for the request, not bound yet: non-blocking, close-on-exec. sock_out is yours.
+/* A TCP or UDP socket for the request, not bound yet, as in ip_socket.h. sock_out is yours.
  * OK, UNSUPPORTED (the system lacks the family), NO_DESCRIPTORS and others. */
 sockbroker_status sb_bound_create(const struct sb_bound_request *request, sockbroker_socket *sock_out,
                                   struct sockbroker_error *error_out);
@@ -35,5 +36,13 @@ bool sb_bound_has(enum sockbroker_family family);
 
 /* Does this socket take IPv4 through IPv6? False for IPv4 sockets. */
 bool sb_bound_is_dual(sockbroker_socket sock);
+
+/* ---- what the codes of the system mean for these sockets: bound_posix.c, bound_win32.c ---- */
+
+/* cure_out: NULL when there is none to tell. */
+sockbroker_status sb_bound_judge(enum sockbroker_socket_type type, int os_code, const char **cure_out);
+
+/* There is no such family. */
+bool sb_bound_is_no_family(int os_code);
 
 #endif

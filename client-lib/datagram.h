@@ -1,7 +1,7 @@
 /* datagram.h: UDP sockets that keep the dual-stack promise, and tell which address each datagram was sent to (pktinfo.h).
  *
  * SO_REUSEADDR is never set: on UDP it would let other processes of any user take over the port. SO_REUSEPORT is set only
- * for the members of a group that belongs to one owner.
+ * for the members of a group that belongs to one owner. Windows: SO_EXCLUSIVEADDRUSE, so that nobody else can set it either.
  */
 #ifndef SB_CLIENT_DATAGRAM_H
 #define SB_CLIENT_DATAGRAM_H
@@ -11,7 +11,7 @@
 struct sb_datagram_request {
     struct sockbroker_addr addr;
     bool dual;               /* [::] takes IPv4 too */
-    bool reuseport;          /* one of a group on the same address */
+    bool reuseport;          /* one of a group on the same address; Windows: UNSUPPORTED */
     uint32_t receive_buffer; /* bytes (SO_RCVBUF); 0: the system's default */
 };
 
@@ -35,7 +35,8 @@ sockbroker_status sb_datagram_open(const struct sb_datagram_request *request, so
 
 /* False when somebody who holds the socket has shut it down, in whichever direction, and for NONE. On Linux what arrives can
  * still be received, but every wait returns at once, or every send fails (EPIPE), for all who hold it; nothing opens it again,
- * so it needs to be replaced. An unbound socket is bound to any port by this: mend it before. */
+ * so it needs to be replaced. An unbound socket is bound to any port by this: mend it before. Windows may not tell that sending
+ * was shut down. */
 bool sb_datagram_is_on(sockbroker_socket sock);
 
 /* Undoes a connect(), after which the socket takes from one peer alone. What waits in its queue stays.
@@ -46,5 +47,24 @@ sockbroker_status sb_datagram_mend(sockbroker_socket sock, const struct sockbrok
 
 /* Bytes of its queue, as in a request; 0: the system's default for new sockets. */
 void sb_datagram_set_receive_buffer(sockbroker_socket sock, uint32_t bytes);
+
+/* ---- of the system: datagram_posix.c, datagram_win32.c ---- */
+
+/* Before bind: who else may bind there, and that what ICMP says of one peer does not stop the others. NULL, or what failed, and
+ * sb_oserr_last() says why. */
+const char *sb_datagram_claim(sockbroker_socket sock, bool reuseport);
+
+/* The measure is that of a request. The system gives what it allows; how much that is shows afterwards. */
+void sb_datagram_ask_buffer(sockbroker_socket sock, uint32_t bytes);
+uint32_t sb_datagram_buffer(sockbroker_socket sock);
+
+/* Undoes a connect(). */
+void sb_datagram_disconnect(sockbroker_socket sock, enum sockbroker_family family);
+
+bool sb_datagram_is_shut_for_receiving(sockbroker_socket sock);
+
+/* A send to `to`, of which nothing reaches anybody, fails because of a shutdown. False also when the system does not tell;
+ * then told_out is whether another address need not be tried. */
+bool sb_datagram_is_shut_for_sending(sockbroker_socket sock, const struct sockbroker_addr *to, bool *told_out);
 
 #endif

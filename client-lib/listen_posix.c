@@ -3,72 +3,23 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <sys/socket.h>
 
-#include "client-lib/bound.h"
-#include "proto/oserr.h"
-#include "proto/socket.h"
-#include "sockbroker/addr.h"
-
-static sockbroker_status start(const struct sb_bound_request *at, const struct sb_listen_request *r, sockbroker_socket sock,
-                               struct sockbroker_addr *addr_out, struct sockbroker_error *error)
+const char *sb_listen_claim(sockbroker_socket sock, bool reuseport)
 {
     int on = 1;
 
     if (setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)))
-        return sb_bound_failed(at, "SO_REUSEADDR on", errno, error);
-    if (r->reuseport && setsockopt(sock, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)))
-        return sb_bound_failed(at, "SO_REUSEPORT on", errno, error);
-    sockbroker_status st = sb_bound_bind(at, sock, addr_out, error);
-    if (!st && listen(sock, (int)r->backlog))
-        return sb_bound_failed(at, "listen on", errno, error);
-    return st;
+        return "SO_REUSEADDR on";
+    if (reuseport && setsockopt(sock, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)))
+        return "SO_REUSEPORT on";
+    return NULL;
 }
 
-static sockbroker_status open_exactly(const struct sb_bound_request *at, const struct sb_listen_request *r,
-                                      sockbroker_socket *sock_out, struct sockbroker_addr *addr_out,
-                                      struct sockbroker_error *error)
+bool sb_listen_is_bound_code(int os_code)
 {
-    sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
-    struct sockbroker_addr addr;
-    sockbroker_status st = sb_bound_create(at, &sock, error);
-
-    if (!st)
-        st = start(at, r, sock, &addr, error);
-    if (!st) {
-        *addr_out = addr;
-        *sock_out = sb_socket_take(&sock);
-    }
-    sb_socket_close(&sock);
-    return st;
-}
-
-sockbroker_status sb_listen_open(const struct sb_listen_request *request, sockbroker_socket *sock_out,
-                                 struct sockbroker_addr *addr_out, enum sb_listen_note *note_out,
-                                 struct sockbroker_error *error_out)
-{
-    struct sb_bound_request at = { request->addr, request->dual, SOCKBROKER_STREAM };
-
-    *note_out = sb_bound_fall_back(&at) ? SB_LISTEN_NO_IPV6 : SB_LISTEN_AS_ASKED;
-    return open_exactly(&at, request, sock_out, addr_out, error_out);
-}
-
-sockbroker_status sb_listen_again(sockbroker_socket sock, const struct sockbroker_addr *at, uint32_t backlog)
-{
-    struct sockaddr_storage sa;
-    socklen_t len = (socklen_t)sockbroker_addr_to_sockaddr(at, &sa);
-
-    if (bind(sock, (struct sockaddr *)&sa, len) && errno != EINVAL) /* EINVAL: it is bound still */
-        return sb_oserr_status(errno);
-    return listen(sock, (int)backlog) ? sb_oserr_status(errno) : SOCKBROKER_OK;
-}
-
-bool sb_listen_is_on(sockbroker_socket sock)
-{
-    int on = 0;
-    socklen_t len = sizeof(on);
-
-    return getsockopt(sock, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on;
+    return os_code == EINVAL;
 }
 
 uint32_t sb_listen_queue(sockbroker_socket sock)
@@ -78,22 +29,4 @@ uint32_t sb_listen_queue(sockbroker_socket sock)
 
     /* Of a listening socket: how many wait (tcp_diag tells it so too). */
     return getsockopt(sock, IPPROTO_TCP, TCP_INFO, &info, &len) ? 0 : info.tcpi_unacked;
-}
-
-bool sb_listen_has_ipv6(void)
-{
-    return sb_bound_has(SOCKBROKER_IPV6);
-}
-
-bool sb_listen_has_ipv6_address(void)
-{
-    struct sb_bound_request loopback = { .addr.family = SOCKBROKER_IPV6, .type = SOCKBROKER_STREAM };
-    sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
-    struct sb_listen_request how = { .backlog = 1 };
-    struct sockbroker_addr addr;
-
-    loopback.addr.ip[15] = 1;
-    bool there = sb_listen_has_ipv6() && open_exactly(&loopback, &how, &sock, &addr, NULL) == SOCKBROKER_OK;
-    sb_socket_close(&sock);
-    return there;
 }
