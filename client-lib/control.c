@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client-lib/ends.h"
 #include "client-lib/link.h"
 #include "client-lib/report.h"
 #include "client-lib/worker_state.h"
@@ -36,7 +37,7 @@ static sockbroker_status make_link(struct sockbroker_worker *w, const struct sb_
     if (!st)
         st = sb_wake_watch(&w->wake, link->end);
     if (st) {
-        sb_socket_close(&link->end);
+        sb_ends_close(&link->end);
         free(link);
         return st;
     }
@@ -120,7 +121,7 @@ static sockbroker_status connect_client(struct sockbroker_worker *w, struct sock
 static void change_link(struct sockbroker_worker *w, struct sb_link *link)
 {
     sb_link_drop(w, w->old_link);
-    w->old_link = w->link && !w->link->empty ? w->link : NULL;
+    w->old_link = w->link && !w->link->empty && sb_ends_may_hold(w->link->end) ? w->link : NULL;
     if (w->link && !w->old_link)
         sb_link_drop(w, w->link);
     w->link = link;

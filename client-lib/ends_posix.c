@@ -6,6 +6,11 @@
 #include "proto/socket.h"
 #include "sockbroker/addr.h"
 
+void sb_ends_close(sockbroker_socket *end)
+{
+    sb_socket_close(end);
+}
+
 void sb_ends_wait_writable(sockbroker_socket end, bool writable, int timeout_ms)
 {
     struct pollfd p = { .fd = end, .events = writable ? POLLOUT : 0 };
@@ -23,6 +28,12 @@ bool sb_ends_is_open(sockbroker_socket end)
     struct pollfd p = { .fd = end, .events = 0 };
 
     return poll(&p, 1, 0) == 0;
+}
+
+bool sb_ends_may_hold(sockbroker_socket end)
+{
+    (void)end; /* whether they do shows when its last packet was read */
+    return true;
 }
 
 static void fill_address(sockbroker_socket sock, int (*ask)(int, struct sockaddr *, socklen_t *),
