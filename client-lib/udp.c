@@ -29,6 +29,8 @@ sockbroker_status sockbroker_udp_init(struct sockbroker_udp *udp_out, sockbroker
     const char *operation = sb_pktinfo_turn_on(sock, udp.socket_family, udp.dual, &no_ipv4);
     if (operation)
         return sb_oserr_set(error_out, sb_oserr_last(), operation, "the system does not tell where datagrams went to");
+    if (sb_udp_batch_prepare(sock))
+        return sb_oserr_set(error_out, sb_oserr_last(), "making the UDP socket non-blocking", NULL);
     *udp_out = udp;
     return SOCKBROKER_OK;
 }

@@ -1,8 +1,13 @@
-/* udp_batch.h: one system call for many datagrams. The caller has checked n (1..SOCKBROKER_UDP_BATCH_MAX) and the pointers. */
+/* udp_batch.h: many datagrams at once, with as few system calls as there can be. The caller has checked n
+ * (1..SOCKBROKER_UDP_BATCH_MAX) and the pointers. */
 #ifndef SB_CLIENT_UDP_BATCH_H
 #define SB_CLIENT_UDP_BATCH_H
 
 #include "sockbroker/udp.h"
+
+/* Before the first of them. Windows: makes the socket non-blocking, for a call that does not wait is not to be had otherwise,
+ * and keeps what ICMP says of one peer (SIO_UDP_CONNRESET, SIO_UDP_NETRESET) from the others. OK, or what the system says. */
+sockbroker_status sb_udp_batch_prepare(sockbroker_socket sock);
 
 /* Both as in udp.h. */
 sockbroker_status sb_udp_batch_receive(const struct sockbroker_udp *udp, struct sockbroker_datagram *batch, size_t n,

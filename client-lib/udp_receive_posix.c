@@ -109,6 +109,12 @@ static void take(struct mmsghdr *message, uint16_t port, struct sockbroker_datag
     d->os_code = 0;
 }
 
+sockbroker_status sb_udp_batch_prepare(sockbroker_socket sock)
+{
+    (void)sock; /* each call says that it does not wait */
+    return SOCKBROKER_OK;
+}
+
 sockbroker_status sb_udp_batch_receive(const struct sockbroker_udp *udp, struct sockbroker_datagram *batch, size_t n,
                                        size_t *n_out)
 {

@@ -54,8 +54,9 @@ struct sockbroker_datagram {
     int os_code;                  /* errno or WSAGetLastError() value behind it, 0 when there is none */
 };
 
-/* Looks at the socket and turns on what tells the destination of a datagram (IP_PKTINFO, IPV6_RECVPKTINFO). Sockets from the
- * broker have that already; on others, the interface of what had been queued before stays unknown.
+/* Looks at the socket and turns on what tells the destination of a datagram (IP_PKTINFO, IPV6_RECVPKTINFO; Windows:
+ * IPV6_PKTINFO). Sockets from the broker have that already; on others, the interface of what had been queued before stays
+ * unknown. Windows: the socket becomes non-blocking, for all who hold it.
  * OK, INVALID (not a UDP socket), SYSTEM; error_out (may be NULL) says it in words. */
 SOCKBROKER_API sockbroker_status sockbroker_udp_init(struct sockbroker_udp *udp_out, sockbroker_socket sock,
                                                      struct sockbroker_error *error_out);
@@ -81,6 +82,7 @@ SOCKBROKER_API sockbroker_status sockbroker_udp_receive(const struct sockbroker_
  *               ADDRESS_NOT_AVAILABLE: `local` is not an address of this machine, or not on that interface
  *               PERMISSION: a firewall, or a broadcast without SO_BROADCAST
  *               SYSTEM: no route and others, see os_code; Linux does not tell a wrong IPv4 `local` from "no route"
+ *               Windows: a batch is as many system calls as there are datagrams
  *               One bad datagram does not stop the others.
  *   n           1..SOCKBROKER_UDP_BATCH_MAX
  *   n_done_out  so many, from the first, have been sent or have failed. Fewer than n: the system's buffer is full; wait
