@@ -90,7 +90,7 @@ sockbroker_status sb_report_insist(struct sockbroker_worker *w, const struct sb_
     sockbroker_status st;
 
     while ((st = sb_control_settle(w, &link->session, r, kept_out))) {
-        if (!sb_ends_is_open(link->end) || sockbroker_worker_state(w) == SOCKBROKER_WORKER_CLOSED)
+        if (st == SOCKBROKER_NOT_FOUND || !sb_ends_is_open(link->end) || sockbroker_worker_state(w) == SOCKBROKER_WORKER_CLOSED)
             break;
         r->n_results = 1;
         pause_a_little(w);
