@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client-lib/options.h"
+#include "proto/thread.h"
 
 struct read {
     struct sb_attach attach;
@@ -33,10 +33,10 @@ static struct sockbroker_worker_options usual(void)
 
 static int forget_environment(void **state)
 {
-    unsetenv("SOCKBROKER_DIR");
-    unsetenv("SOCKBROKER_ENDPOINT");
-    unsetenv("SOCKBROKER_NAME");
-    unsetenv("SOCKBROKER_GENERATION");
+    unit_set_env("SOCKBROKER_DIR", NULL);
+    unit_set_env("SOCKBROKER_ENDPOINT", NULL);
+    unit_set_env("SOCKBROKER_NAME", NULL);
+    unit_set_env("SOCKBROKER_GENERATION", NULL);
     return unit_setup(state);
 }
 
@@ -59,7 +59,7 @@ static void what_is_left_out_has_its_default(void **state)
     (void)state;
     o.name = NULL;
     assert_status(SOCKBROKER_OK, read_options(&o, &r));
-    snprintf(name, sizeof(name), "worker-%d", (int)getpid());
+    snprintf(name, sizeof(name), "worker-%u", sb_process_id());
     assert_string_equal(r.attach.name, name);
     assert_int_equal(r.attach.weight, 1);
     assert_int_equal(r.attach.window, 0);
@@ -102,9 +102,9 @@ static void the_environment_fills_what_is_null_or_empty(void **state)
     struct read r;
 
     (void)state;
-    setenv("SOCKBROKER_DIR", "/tmp/env", 1);
-    setenv("SOCKBROKER_ENDPOINT", "a,b", 1);
-    setenv("SOCKBROKER_NAME", "from-env", 1);
+    unit_set_env("SOCKBROKER_DIR", "/tmp/env");
+    unit_set_env("SOCKBROKER_ENDPOINT", "a,b");
+    unit_set_env("SOCKBROKER_NAME", "from-env");
     assert_status(SOCKBROKER_OK, read_options(&o, &r)); /* an option goes first */
     assert_string_equal(r.attach.name, "w");
     assert_string_equal(r.attach.endpoints[0], "web");
@@ -122,7 +122,7 @@ static void the_environment_fills_what_is_null_or_empty(void **state)
     assert_status(SOCKBROKER_OK, read_options(&o, &r));
     assert_int_equal(r.attach.n_endpoints, 0);
     o.endpoints = NULL;
-    setenv("SOCKBROKER_NAME", "no/name", 1);
+    unit_set_env("SOCKBROKER_NAME", "no/name");
     assert_refused(&o, "no/name");
 }
 
@@ -133,18 +133,18 @@ static void the_generation_of_the_environment_counts_when_none_is_given(void **s
     struct read r;
 
     (void)state;
-    setenv("SOCKBROKER_GENERATION", "18446744073709551615", 1);
+    unit_set_env("SOCKBROKER_GENERATION", "18446744073709551615");
     assert_status(SOCKBROKER_OK, read_options(&o, &r));
     assert_true(r.attach.generation == UINT64_MAX);
     o.generation = 5;
     assert_status(SOCKBROKER_OK, read_options(&o, &r));
     assert_int_equal(r.attach.generation, 5);
     o.generation = 0;
-    setenv("SOCKBROKER_GENERATION", "", 1);
+    unit_set_env("SOCKBROKER_GENERATION", "");
     assert_status(SOCKBROKER_OK, read_options(&o, &r));
     assert_int_equal(r.attach.generation, 0);
     for (size_t i = 0; i < UNIT_COUNT(wrong); i++) {
-        setenv("SOCKBROKER_GENERATION", wrong[i], 1);
+        unit_set_env("SOCKBROKER_GENERATION", wrong[i]);
         assert_refused(&o, "SOCKBROKER_GENERATION");
     }
 }

@@ -26,15 +26,17 @@ void udp_answer(struct udp_server *s, size_t n);
 
 struct sockbroker_addr udp_address(const char *ip, uint16_t port);
 bool udp_is_ip(const struct sockbroker_addr *a, const char *ip); /* and says what it is when not */
-uint16_t udp_port(int sock);
+uint16_t udp_port(sockbroker_socket sock);
 uint16_t udp_closed_port(const char *ip); /* on loopback, of the family of ip; nobody is there */
 
-int udp_client(const char *ip); /* of the family of ip, bound to nothing */
-void udp_client_send(int client, const char *ip, uint16_t port, const char *text);
+sockbroker_socket udp_client(const char *ip); /* of the family of ip, bound to nothing */
+void udp_client_send(sockbroker_socket client, const char *ip, uint16_t port, const char *text);
 /* Waits for an answer with this text. Returns where it came from. */
-struct sockbroker_addr udp_client_hear(int client, const char *text);
+struct sockbroker_addr udp_client_hear(sockbroker_socket client, const char *text);
 /* Nothing is there; loopback delivers before send() returns. */
-bool udp_client_is_left_alone(int client);
+bool udp_client_is_left_alone(sockbroker_socket client);
+
+/* ---- POSIX alone ---- */
 
 /* A question to ip, which is on lo, and its answer: everything that the library tells of it must be right, and the answer come
  * from ip. */

@@ -1,24 +1,10 @@
 #include "tests/unit/unit.h"
 
-#include <arpa/inet.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "proto/clock.h"
+#include "proto/socket.h"
 
 void unit_assert_status(sockbroker_status expected, sockbroker_status got, const char *what, const char *file, int line)
 {
@@ -28,159 +14,23 @@ void unit_assert_status(sockbroker_status expected, sockbroker_status got, const
     _fail(file, line);
 }
 
-/* ---- descriptors ---- */
-
-#define FDS_LISTED 1024
-
-static int n_before;
-static bool was_open[FDS_LISTED];
-
-int unit_count_descriptors(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    int n = 0;
-
-    if (!d)
-        return -1;
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n - 3; /* . and .. and this reading */
-}
-
-int unit_setup(void **state)
-{
-    (void)state;
-    for (int fd = 0; fd < FDS_LISTED; fd++)
-        was_open[fd] = fcntl(fd, F_GETFD) != -1;
-    n_before = unit_count_descriptors();
-    return n_before < 0 ? -1 : 0;
-}
-
-static bool is_as_before(void *arg)
-{
-    (void)arg;
-    return unit_count_descriptors() == n_before;
-}
-
-static void list_new_descriptors(void)
-{
-    char path[64], target[256];
-
-    for (int fd = 0; fd < FDS_LISTED; fd++) {
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        ssize_t len = was_open[fd] ? -1 : readlink(path, target, sizeof(target) - 1);
-        if (len > 0)
-            print_error("  %d -> %.*s\n", fd, (int)len, target);
-    }
-}
-
-int unit_teardown(void **state)
-{
-    (void)state;
-    unit_folder_remove();
-    if (unit_wait_for(is_as_before, NULL))
-        return 0;
-    print_error("%d descriptors before, %d now; new ones:\n", n_before, unit_count_descriptors());
-    list_new_descriptors();
-    return -1;
-}
-
-int unit_count_sockets(void)
-{
-    char path[64], target[16] = "";
-    int n = 0;
-
-    for (int fd = 0; fd < 256; fd++) { /* by name: touching a descriptor that another thread closes just now would be a race */
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        n += readlink(path, target, sizeof(target)) > 8 && !memcmp(target, "socket:[", 8);
-    }
-    return n;
-}
-
-static bool has_sockets(void *arg)
-{
-    return unit_count_sockets() == *(int *)arg;
-}
-
-bool unit_wait_sockets(int n)
-{
-    return unit_wait_for(has_sockets, &n);
-}
-
 /* ---- events ---- */
 
 bool unit_wait_for(bool (*holds)(void *), void *arg)
 {
     uint64_t end_ms = sb_clock_ms() + UNIT_PATIENCE_MS;
-    struct timespec pause = { 0, 500000 };
 
     while (!holds(arg)) {
         if (sb_clock_ms() > end_ms)
             return false;
-        nanosleep(&pause, NULL);
+        unit_pause();
     }
     return true;
 }
 
-int unit_poll(int fd, short events, int timeout_ms)
-{
-    struct pollfd p = { .fd = fd, .events = events };
-    int n;
+/* ---- sockets ---- */
 
-    do
-        n = poll(&p, 1, timeout_ms);
-    while (n < 0 && errno == EINTR);
-    return n > 0 ? p.revents : 0;
-}
-
-bool unit_wait_readable(int fd)
-{
-    return unit_poll(fd, POLLIN, UNIT_PATIENCE_MS) != 0;
-}
-
-/* ---- folder ---- */
-
-static char folder[32];
-
-const char *unit_folder(void)
-{
-    if (!folder[0]) {
-        strcpy(folder, "/tmp/sb_unit_XXXXXX");
-        if (!mkdtemp(folder))
-            abort();
-    }
-    return folder;
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-void unit_folder_remove(void)
-{
-    if (folder[0])
-        nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-    folder[0] = '\0';
-}
-
-const char *unit_path(const char *name)
-{
-    static char paths[4][256];
-    static unsigned turn;
-    char *path = paths[turn++ % 4];
-
-    snprintf(path, sizeof(paths[0]), "%s/%s", unit_folder(), name);
-    return path;
-}
-
-/* ---- TCP ---- */
-
-static socklen_t address(const char *ip, uint16_t port, struct sockaddr_storage *sa_out)
+size_t unit_address(const char *ip, uint16_t port, struct sockaddr_storage *sa_out)
 {
     struct sockaddr_in *v4 = (struct sockaddr_in *)sa_out;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)sa_out;
@@ -198,16 +48,28 @@ static socklen_t address(const char *ip, uint16_t port, struct sockaddr_storage 
     return sizeof(*v6);
 }
 
-int unit_tcp_listen(const char *ip, uint16_t *port_out)
+int unit_option(sockbroker_socket sock, int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    return getsockopt(sock, level, name, (void *)&value, &len) ? -1 : value;
+}
+
+bool unit_is_open(sockbroker_socket sock)
+{
+    return unit_option(sock, SOL_SOCKET, SO_TYPE) != -1;
+}
+
+sockbroker_socket unit_tcp_listen(const char *ip, uint16_t *port_out)
 {
     struct sockaddr_storage sa;
-    socklen_t len = address(ip, 0, &sa);
+    socklen_t len = (socklen_t)unit_address(ip, 0, &sa);
     int off = 0;
-    int sock = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockbroker_socket sock = unit_socket(sa.ss_family, SOCK_STREAM);
 
-    assert_true(sock >= 0);
     if (sa.ss_family == AF_INET6)
-        assert_int_equal(setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)), 0);
+        assert_int_equal(setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, (const void *)&off, sizeof(off)), 0);
     assert_int_equal(bind(sock, (struct sockaddr *)&sa, len), 0);
     assert_int_equal(listen(sock, 16), 0);
     len = sizeof(sa);
@@ -217,13 +79,12 @@ int unit_tcp_listen(const char *ip, uint16_t *port_out)
     return sock;
 }
 
-int unit_tcp_connect(const char *ip, uint16_t port)
+sockbroker_socket unit_tcp_connect(const char *ip, uint16_t port)
 {
     struct sockaddr_storage sa;
-    socklen_t len = address(ip, port, &sa);
-    int sock = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    socklen_t len = (socklen_t)unit_address(ip, port, &sa);
+    sockbroker_socket sock = unit_socket(sa.ss_family, SOCK_STREAM);
 
-    assert_true(sock >= 0);
     assert_int_equal(connect(sock, (struct sockaddr *)&sa, len), 0);
     return sock;
 }
@@ -234,90 +95,26 @@ void unit_tcp_open(struct unit_tcp *t, const char *ip)
     bool is_mapped = !strncmp(ip, mapped, sizeof(mapped) - 1);
     uint16_t port;
 
-    t->listener = unit_tcp_listen(ip, &port);
+    t->listener = unit_tcp_listen(is_mapped ? "::" : ip, &port);
     t->client = unit_tcp_connect(is_mapped ? ip + sizeof(mapped) - 1 : ip, port);
-    t->server = accept4(t->listener, NULL, NULL, SOCK_CLOEXEC);
-    assert_true(t->server >= 0);
+    t->server = unit_accept(t->listener);
+    assert_true(t->server != SOCKBROKER_SOCKET_NONE);
 }
 
 void unit_tcp_close(struct unit_tcp *t)
 {
-    int all[] = { t->listener, t->client, t->server };
-
-    for (size_t i = 0; i < UNIT_COUNT(all); i++) {
-        if (all[i] >= 0)
-            close(all[i]);
-    }
-    t->listener = t->client = t->server = -1;
+    sb_socket_close(&t->listener);
+    sb_socket_close(&t->client);
+    sb_socket_close(&t->server);
 }
 
 bool unit_has_ipv6(void)
 {
     struct sockaddr_storage sa;
-    socklen_t len = address("::1", 0, &sa);
-    int sock = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool has = sock >= 0 && bind(sock, (struct sockaddr *)&sa, len) == 0;
+    socklen_t len = (socklen_t)unit_address("::1", 0, &sa);
+    sockbroker_socket sock = socket(AF_INET6, SOCK_STREAM, 0);
+    bool has = sock != SOCKBROKER_SOCKET_NONE && bind(sock, (struct sockaddr *)&sa, len) == 0;
 
-    if (sock >= 0)
-        close(sock);
+    sb_socket_close(&sock);
     return has;
-}
-
-/* ---- processes ---- */
-
-static bool is_child;
-
-int unit_in_child(void (*run)(void *), void *arg)
-{
-    int status = -1;
-    pid_t pid;
-
-    fflush(NULL);
-    pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        is_child = true;
-        run(arg);
-        fflush(NULL);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
-}
-
-void unit_require(bool truth, const char *what, const char *file, int line)
-{
-    if (truth)
-        return;
-    print_error("%s (errno %s)\n", what, strerrorname_np(errno));
-    if (!is_child)
-        _fail(file, line);
-    fprintf(stderr, "%s:%d: in the child\n", file, line);
-    _exit(99);
-}
-
-bool unit_own_network(void)
-{
-    struct ifreq lo = { .ifr_name = "lo" };
-    bool is_up;
-    int sock;
-
-    if (unshare(CLONE_NEWNET))
-        return false;
-    sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    lo.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
-    is_up = sock >= 0 && ioctl(sock, SIOCSIFFLAGS, &lo) == 0;
-    if (sock >= 0)
-        close(sock);
-    return is_up;
-}
-
-bool unit_write_file(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-    if (fd >= 0)
-        close(fd);
-    return written;
 }

@@ -1,6 +1,5 @@
 /* unit.h: what several unit tests need: a count of descriptors, a folder, a TCP connection, a child, a wait for an event.
- *
- * On Windows (unit_win32.c) there are no children by fork, and what counts instead of descriptors is handles.
+ * unit.c, unit_posix.c, unit_win32.c.
  *
  * What may run in a forked child checks with UNIT_REQUIRE: cmocka's assertions would go on with the next test there.
  */
@@ -15,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "client-lib/sysnet.h"
 #include "proto/include/sockbroker/socket.h"
 
 #define UNIT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -37,6 +37,7 @@ void unit_assert_status(sockbroker_status expected, sockbroker_status got, const
 
 /* ---- each test leaves as many descriptors as it found ---- */
 
+/* Windows: handles, of which there may be fewer afterwards. */
 int unit_count_descriptors(void);
 int unit_setup(void **state);
 int unit_teardown(void **state); /* waits for what closes late; -1 with a list of what is new when the number differs */
@@ -51,16 +52,25 @@ bool unit_wait_sockets(int n);
 /* ---- events ---- */
 
 bool unit_wait_for(bool (*holds)(void *), void *arg); /* false after UNIT_PATIENCE_MS */
-bool unit_wait_readable(int fd);
-int unit_poll(int fd, short events, int timeout_ms); /* revents; 0 on timeout */
+bool unit_wait_readable(sockbroker_socket sock);
+bool unit_is_readable(sockbroker_socket sock);                       /* now */
+int unit_poll(sockbroker_socket sock, short events, int timeout_ms); /* revents; 0 on timeout */
+void unit_pause(void);                                               /* half a millisecond, or what the system makes of it */
 
-/* ---- a folder of its own, below /tmp ---- */
+/* ---- a folder of its own, below /tmp; on Windows a name of its own, for pipes ---- */
 
-const char *unit_folder(void);           /* made at the first call of a test */
+const char *unit_folder(void);           /* POSIX alone; made at the first call of a test */
 void unit_folder_remove(void);           /* and all that is in it */
 const char *unit_path(const char *name); /* in it; good until the fourth call after */
 
-/* ---- TCP ---- */
+/* ---- sockets: blocking, and no child gets them ---- */
+
+sockbroker_socket unit_socket(int family, int type);                                 /* must succeed */
+sockbroker_socket unit_accept(sockbroker_socket listener);                           /* NONE when it fails */
+int unit_option(sockbroker_socket sock, int level, int name);                        /* -1 when it fails */
+size_t unit_address(const char *ip, uint16_t port, struct sockaddr_storage *sa_out); /* its length */
+
+bool unit_is_open(sockbroker_socket sock);
 
 struct unit_tcp {
     sockbroker_socket listener, client, server;
@@ -73,7 +83,11 @@ sockbroker_socket unit_tcp_listen(const char *ip, uint16_t *port_out);
 sockbroker_socket unit_tcp_connect(const char *ip, uint16_t port);
 bool unit_has_ipv6(void); /* else a test of IPv6 has nothing to run on */
 
-/* ---- processes ---- */
+/* ---- the environment of this process ---- */
+
+void unit_set_env(const char *name, const char *value); /* NULL: takes it out */
+
+/* ---- processes: POSIX alone, but for UNIT_REQUIRE ---- */
 
 /* Runs it in a forked child that ends with 0 after it. Returns the wait status. */
 int unit_in_child(void (*run)(void *), void *arg);

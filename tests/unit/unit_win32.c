@@ -1,24 +1,14 @@
 #include "tests/unit/unit.h"
 
-#include <ws2tcpip.h>
-
-#include <windows.h>
-
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
-#include "proto/clock.h"
+#include "proto/oserr.h"
 #include "proto/socket.h"
 
-void unit_assert_status(sockbroker_status expected, sockbroker_status got, const char *what, const char *file, int line)
-{
-    if (expected == got)
-        return;
-    print_error("%s: %s, not %s\n", what, sockbroker_status_name(got), sockbroker_status_name(expected));
-    _fail(file, line);
-}
-
 /* ---- handles ---- */
+
+#define HANDLES_LISTED 16384 /* the system counts in fours from 4 on */
 
 static int n_before;
 
@@ -53,21 +43,51 @@ int unit_teardown(void **state)
     return -1;
 }
 
-/* ---- events ---- */
-
-bool unit_wait_for(bool (*holds)(void *), void *arg)
+/* Asking every number there can be is slow and sure. */
+int unit_count_sockets(void)
 {
-    uint64_t end_ms = sb_clock_ms() + UNIT_PATIENCE_MS;
+    int n = 0;
 
-    while (!holds(arg)) {
-        if (sb_clock_ms() > end_ms)
-            return false;
-        Sleep(1);
-    }
-    return true;
+    for (uintptr_t h = 4; h < HANDLES_LISTED; h += 4)
+        n += unit_is_open((SOCKET)h);
+    return n;
 }
 
-/* ---- names of pipes, no two processes the same ---- */
+static bool has_sockets(void *arg)
+{
+    return unit_count_sockets() == *(int *)arg;
+}
+
+bool unit_wait_sockets(int n)
+{
+    return unit_wait_for(has_sockets, &n);
+}
+
+/* ---- events ---- */
+
+int unit_poll(sockbroker_socket sock, short events, int timeout_ms)
+{
+    WSAPOLLFD p = { .fd = sock, .events = events };
+
+    return WSAPoll(&p, 1, timeout_ms) > 0 ? p.revents : 0;
+}
+
+bool unit_wait_readable(sockbroker_socket sock)
+{
+    return unit_poll(sock, POLLIN, UNIT_PATIENCE_MS) != 0;
+}
+
+bool unit_is_readable(sockbroker_socket sock)
+{
+    return unit_poll(sock, POLLIN, 0) != 0;
+}
+
+void unit_pause(void)
+{
+    Sleep(1);
+}
+
+/* ---- names of pipes ---- */
 
 const char *unit_path(const char *name)
 {
@@ -79,88 +99,41 @@ const char *unit_path(const char *name)
     return path;
 }
 
-/* ---- TCP ---- */
+/* ---- sockets ---- */
 
-static int address(const char *ip, uint16_t port, struct sockaddr_storage *sa_out)
+sockbroker_socket unit_socket(int family, int type)
 {
-    struct sockaddr_in *v4 = (struct sockaddr_in *)sa_out;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)sa_out;
-
-    memset(sa_out, 0, sizeof(*sa_out));
-    if (!strchr(ip, ':')) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(port);
-        assert_int_equal(inet_pton(AF_INET, ip, &v4->sin_addr), 1);
-        return sizeof(*v4);
-    }
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(port);
-    assert_int_equal(inet_pton(AF_INET6, ip, &v6->sin6_addr), 1);
-    return sizeof(*v6);
-}
-
-static sockbroker_socket tcp_socket(int family)
-{
-    SOCKET sock = WSASocketW(family, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    SOCKET sock = WSASocketW(family, type, 0, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
 
     assert_true(sock != INVALID_SOCKET);
     return sock;
 }
 
-sockbroker_socket unit_tcp_listen(const char *ip, uint16_t *port_out)
+sockbroker_socket unit_accept(sockbroker_socket listener)
 {
-    struct sockaddr_storage sa;
-    int len = address(ip, 0, &sa);
-    DWORD off = 0;
-    sockbroker_socket sock = tcp_socket(sa.ss_family);
+    SOCKET sock = accept(listener, NULL, NULL);
 
-    if (sa.ss_family == AF_INET6)
-        assert_int_equal(setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, (const char *)&off, sizeof(off)), 0);
-    assert_int_equal(bind(sock, (struct sockaddr *)&sa, len), 0);
-    assert_int_equal(listen(sock, 16), 0);
-    len = sizeof(sa);
-    assert_int_equal(getsockname(sock, (struct sockaddr *)&sa, &len), 0);
-    *port_out =
-        ntohs(sa.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&sa)->sin6_port : ((struct sockaddr_in *)&sa)->sin_port);
+    if (sock != INVALID_SOCKET)
+        SetHandleInformation((HANDLE)sock, HANDLE_FLAG_INHERIT, 0);
     return sock;
 }
 
-sockbroker_socket unit_tcp_connect(const char *ip, uint16_t port)
-{
-    struct sockaddr_storage sa;
-    int len = address(ip, port, &sa);
-    sockbroker_socket sock = tcp_socket(sa.ss_family);
+/* ---- environment ---- */
 
-    assert_int_equal(connect(sock, (struct sockaddr *)&sa, len), 0);
-    return sock;
+/* An empty variable is one that is not there. */
+void unit_set_env(const char *name, const char *value)
+{
+    assert_int_equal(_putenv_s(name, value ? value : ""), 0);
 }
 
-void unit_tcp_open(struct unit_tcp *t, const char *ip)
+/* ---- processes ---- */
+
+void unit_require(bool truth, const char *what, const char *file, int line)
 {
-    static const char mapped[] = "::ffff:";
-    bool is_mapped = !strncmp(ip, mapped, sizeof(mapped) - 1);
-    uint16_t port;
+    char text[128];
 
-    t->listener = unit_tcp_listen(is_mapped ? "::" : ip, &port);
-    t->client = unit_tcp_connect(is_mapped ? ip + sizeof(mapped) - 1 : ip, port);
-    t->server = accept(t->listener, NULL, NULL);
-    assert_true(t->server != INVALID_SOCKET);
-}
-
-void unit_tcp_close(struct unit_tcp *t)
-{
-    sb_socket_close(&t->listener);
-    sb_socket_close(&t->client);
-    sb_socket_close(&t->server);
-}
-
-bool unit_has_ipv6(void)
-{
-    struct sockaddr_storage sa;
-    int len = address("::1", 0, &sa);
-    sockbroker_socket sock = socket(AF_INET6, SOCK_STREAM, 0);
-    bool has = sock != INVALID_SOCKET && bind(sock, (struct sockaddr *)&sa, len) == 0;
-
-    sb_socket_close(&sock);
-    return has;
+    if (truth)
+        return;
+    print_error("%s (%s)\n", what, sb_oserr_text(sb_oserr_last(), text, sizeof(text)));
+    _fail(file, line);
 }
