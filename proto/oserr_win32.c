@@ -15,6 +15,11 @@ int sb_oserr_last(void)
     return (int)GetLastError(); /* WSAGetLastError() reads the same place */
 }
 
+void sb_oserr_set_last(int os_code)
+{
+    SetLastError((DWORD)os_code);
+}
+
 struct code {
     int code;
     sockbroker_status status;
