@@ -92,6 +92,10 @@ void sb_client_stop(struct sb_client *client);
 /* No thread may be inside a call. NULL is allowed. */
 void sb_client_close(struct sb_client *client);
 
+/* The process that it is connected to, as a handle that shows its end (peer.h); yours to give to sb_socket_close().
+ * OK, CLOSED (connection lost), PERMISSION (the system does not let us look), SYSTEM. */
+sockbroker_status sb_client_open_server(struct sb_client *client, sockbroker_socket *process_out);
+
 /* One request and its reply. A Failure reply becomes its status, its text goes to error_out.
  * expect: the kind of reply that answers the request; any other is BAD_MESSAGE.
  * OK, TIMEOUT, CLOSED (connection lost), BAD_MESSAGE, and whatever the broker answered. */

@@ -10,11 +10,14 @@
 
 #include "proto/channel_nng.h"
 #include "proto/error.h"
+#include "proto/peer.h"
+#include "proto/socket.h"
 
 struct sb_client {
     nng_socket sock;
     nng_mtx *lock; /* guards what follows; nng's threads write it */
     bool lost;
+    uint32_t server_pid;
     bool distrusted;  /* what serves the path is not who it should be */
     char server[160]; /* with distrusted: who it is */
     sb_channel_wake on_lost;
@@ -34,8 +37,13 @@ static void pipe_came(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
     struct sb_client *c = arg;
     char whom[sizeof(c->server)] = "";
+    struct sb_nng_peer peer;
 
     (void)event;
+    sb_nng_identify(pipe, &peer);
+    nng_mtx_lock(c->lock);
+    c->server_pid = peer.pid;
+    nng_mtx_unlock(c->lock);
     if (sb_nng_trusts_server(pipe, whom, sizeof(whom)))
         return;
     nng_pipe_close(pipe);
@@ -164,6 +172,24 @@ sockbroker_status sb_client_open(const char *path, sb_channel_wake lost, void *a
     }
     *client_out = c;
     return SOCKBROKER_OK;
+}
+
+/* A number alone may be another's by now; not so while the connection is there. */
+sockbroker_status sb_client_open_server(struct sb_client *c, sockbroker_socket *process_out)
+{
+    sockbroker_socket process = SOCKBROKER_SOCKET_NONE;
+
+    nng_mtx_lock(c->lock);
+    uint32_t pid = c->server_pid;
+    nng_mtx_unlock(c->lock);
+    sockbroker_status st = sb_peer_watch_pid(pid, &process);
+    nng_mtx_lock(c->lock);
+    bool lost = c->lost;
+    nng_mtx_unlock(c->lock);
+    if (!st && !lost)
+        *process_out = sb_socket_take(&process);
+    sb_socket_close(&process);
+    return st ? st : lost ? SOCKBROKER_CLOSED : SOCKBROKER_OK;
 }
 
 void sb_client_stop(struct sb_client *c)

@@ -32,6 +32,10 @@ sockbroker_status sb_peer_open(sockbroker_socket sock, struct sb_peer *peer_out)
  * it has ended); PERMISSION (Windows: it may not be given handles by us); the system's failures. */
 sockbroker_status sb_peer_open_pid(uint32_t pid, struct sb_peer *peer_out);
 
+/* Its handle alone, which only shows its end; close it with sb_socket_close(). As above, and PERMISSION when the system does
+ * not let us look (Windows: another account's, unless that account lets us). */
+sockbroker_status sb_peer_watch_pid(uint32_t pid, sockbroker_socket *handle_out);
+
 void sb_peer_close(struct sb_peer *peer);
 
 /* False once the process has ended, also when nobody has waited for it yet. */

@@ -69,6 +69,16 @@ sockbroker_status sb_peer_open(sockbroker_socket sock, struct sb_peer *peer_out)
     return SOCKBROKER_OK;
 }
 
+sockbroker_status sb_peer_watch_pid(uint32_t pid, sockbroker_socket *handle_out)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+
+    if (pidfd < 0)
+        return errno == ESRCH || errno == EINVAL ? SOCKBROKER_CLOSED : sb_oserr_status(errno);
+    *handle_out = pidfd;
+    return SOCKBROKER_OK;
+}
+
 sockbroker_status sb_peer_open_pid(uint32_t pid, struct sb_peer *peer_out)
 {
     char path[32];
@@ -76,9 +86,9 @@ sockbroker_status sb_peer_open_pid(uint32_t pid, struct sb_peer *peer_out)
     struct sb_peer peer = SB_PEER_NONE;
 
     peer.pid = pid;
-    peer.handle = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-    if (peer.handle < 0)
-        return errno == ESRCH || errno == EINVAL ? SOCKBROKER_CLOSED : sb_oserr_status(errno);
+    sockbroker_status st = sb_peer_watch_pid(pid, &peer.handle);
+    if (st)
+        return st;
     snprintf(path, sizeof(path), "/proc/%u", (unsigned)pid); /* its owner is the effective user: proc(5) */
     if (stat(path, &facts) || !sb_peer_is_alive(&peer)) {
         sb_peer_close(&peer);

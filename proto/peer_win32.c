@@ -23,6 +23,16 @@ static HANDLE open_process(uint32_t pid)
     return process ? process : OpenProcess(RIGHTS, FALSE, pid);
 }
 
+sockbroker_status sb_peer_watch_pid(uint32_t pid, sockbroker_socket *handle_out)
+{
+    HANDLE process = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, pid);
+
+    if (!process)
+        return GetLastError() == ERROR_INVALID_PARAMETER ? SOCKBROKER_CLOSED : sb_oserr_status(sb_oserr_last());
+    *handle_out = (sockbroker_socket)process;
+    return SOCKBROKER_OK;
+}
+
 sockbroker_status sb_peer_open_pid(uint32_t pid, struct sb_peer *peer_out)
 {
     struct sb_peer peer = SB_PEER_NONE;
