@@ -31,13 +31,13 @@ static sockbroker_status make_link(struct sockbroker_worker *w, const struct sb_
     link->session = attached->session;
     link->n_users = 1;
     hello.ring = link->carrier == SB_CARRIER_DIRECT;
-    sockbroker_status st = sb_link_fetch(w->dir, &hello, w->attach_timeout_ms, &link->end, error);
+    sockbroker_status st = sb_link_fetch(w->dir, w->client, &hello, w->attach_timeout_ms, &link->end, error);
     if (st == SOCKBROKER_NOT_FOUND) /* the session just made had to make room for others */
         st = SOCKBROKER_BUSY;
     if (!st)
         st = sb_wake_watch(&w->wake, link->end);
     if (st) {
-        sb_ends_close(&link->end);
+        sb_socket_close(&link->end);
         free(link);
         return st;
     }
@@ -67,8 +67,7 @@ static void on_answer(void *arg)
     sb_lock_drop(w->lock);
 }
 
-/* The client as it is now, kept until client_release(); NULL when there is none. */
-static struct sb_client *client_use(struct sockbroker_worker *w)
+struct sb_client *sb_control_use_client(struct sockbroker_worker *w)
 {
     sb_lock_take(w->lock);
     struct sb_client *client = w->connection_lost ? NULL : w->client;
@@ -77,7 +76,7 @@ static struct sb_client *client_use(struct sockbroker_worker *w)
     return client;
 }
 
-static void client_release(struct sockbroker_worker *w)
+void sb_control_release_client(struct sockbroker_worker *w)
 {
     sb_lock_take(w->lock);
     w->n_client_users--;
@@ -516,12 +515,12 @@ void sb_control_leave(struct sockbroker_worker *w)
 sockbroker_status sb_control_call(struct sockbroker_worker *w, const struct sb_request *request, enum sb_reply_kind expect,
                                   int timeout_ms, struct sb_reply *reply_out, struct sockbroker_error *error_out)
 {
-    struct sb_client *client = client_use(w);
+    struct sb_client *client = sb_control_use_client(w);
 
     if (!client)
         return sb_error_set(error_out, SOCKBROKER_NO_BROKER, 0, "no broker answers in %s now", w->dir);
     sockbroker_status st = sb_client_call(client, request, expect, timeout_ms, reply_out, error_out);
-    client_release(w);
+    sb_control_release_client(w);
     return st;
 }
 

@@ -127,14 +127,16 @@ static sockbroker_status visit(const char *dir, const struct sb_hello *hello, in
     return name_failure(st, path, error);
 }
 
-sockbroker_status sb_link_fetch(const char *dir, const struct sb_hello *hello, int timeout_ms, sockbroker_socket *sock_out,
-                                struct sockbroker_error *error_out)
+sockbroker_status sb_link_fetch(const char *dir, struct sb_client *client, const struct sb_hello *hello, int timeout_ms,
+                                sockbroker_socket *sock_out, struct sockbroker_error *error_out)
 {
+    (void)client;
     return visit(dir, hello, timeout_ms, SOCKBROKER_SOCKET_NONE, sock_out, error_out);
 }
 
-sockbroker_status sb_link_leave(const char *dir, const struct sb_hello *hello, int timeout_ms, sockbroker_socket sock,
-                                struct sockbroker_error *error_out)
+sockbroker_status sb_link_leave(const char *dir, struct sb_client *client, const struct sb_hello *hello, int timeout_ms,
+                                sockbroker_socket sock, struct sockbroker_error *error_out)
 {
+    (void)client;
     return visit(dir, hello, timeout_ms, sock, NULL, error_out);
 }

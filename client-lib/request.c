@@ -90,7 +90,11 @@ static sockbroker_status fetch(struct ask *a, const struct sb_granted *g, sockbr
 
     if (!g->has_record)
         return sb_error_set(a->error, SOCKBROKER_BAD_MESSAGE, 0, "the broker granted a socket and did not say which");
-    return sb_link_fetch(a->worker->dir, &hello, ANSWER_MS, sock_out, a->error);
+    struct sb_client *client = sb_control_use_client(a->worker);
+    sockbroker_status st = sb_link_fetch(a->worker->dir, client, &hello, ANSWER_MS, sock_out, a->error);
+    if (client)
+        sb_control_release_client(a->worker);
+    return st;
 }
 
 static sockbroker_status settle(struct ask *a, uint64_t grant_id, enum sb_verdict verdict, bool *kept_out)
@@ -100,6 +104,16 @@ static sockbroker_status settle(struct ask *a, uint64_t grant_id, enum sb_verdic
     r.results[0].lease_id = grant_id;
     r.results[0].verdict = verdict;
     return sb_report_insist(a->worker, a->link, &r, kept_out);
+}
+
+static sockbroker_status leave(struct ask *a, const struct sb_hello *hello, sockbroker_socket sock)
+{
+    struct sb_client *client = sb_control_use_client(a->worker);
+    sockbroker_status st = sb_link_leave(a->worker->dir, client, hello, ANSWER_MS, sock, a->error);
+
+    if (client)
+        sb_control_release_client(a->worker);
+    return st;
 }
 
 /* Nobody else can take it out before the broker has heard this. */
@@ -339,7 +353,7 @@ sockbroker_status sockbroker_worker_deposit(struct sockbroker_worker *worker, co
         st = send_state(a, hello.grant_id, deposit);
     (void)sb_failpoint("deposit_state_sent");
     if (!st)
-        st = sb_link_leave(worker->dir, &hello, ANSWER_MS, deposit->sock, error_out);
+        st = leave(a, &hello, deposit->sock);
     return finish(a, st);
 }
 

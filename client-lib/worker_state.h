@@ -16,8 +16,8 @@
 #include "proto/thread.h"
 #include "sockbroker/worker.h"
 
-/* The worker's end of one session's pair. After its broker has gone it is kept until it is empty: what lies in it was
- * leased to us, and no other broker knows of it. */
+/* The worker's end of one session's pair (Windows: no pair, see ends.h). After its broker has gone it is kept until it is
+ * empty: what lies in it was leased to us, and no other broker knows of it. */
 struct sb_link {
     sockbroker_socket end;
     enum sb_carrier carrier;
@@ -93,6 +93,10 @@ void sb_control_leave(struct sockbroker_worker *w);
 /* One request and its answer, by any thread. NO_BROKER when there is none now. Takes the lock. */
 sockbroker_status sb_control_call(struct sockbroker_worker *w, const struct sb_request *request, enum sb_reply_kind expect,
                                   int timeout_ms, struct sb_reply *reply_out, struct sockbroker_error *error_out);
+
+/* The client as it is now, kept until it is released; NULL when there is none. Both take the lock. */
+struct sb_client *sb_control_use_client(struct sockbroker_worker *w);
+void sb_control_release_client(struct sockbroker_worker *w);
 
 /* carrier = message: what sb_xfer_send_report() is to the pair. One call on the client, by any thread; CLOSED when there is no
  * broker now. kept_out (may be NULL) is set on OK: what the broker says of the first result. Takes the lock. */

@@ -185,23 +185,23 @@ static void token_of_a_deposit_must_be_right_and_is_good_once(void **state)
     assert_int_equal(announce(&raw, "c", 0), SOCKBROKER_OK);
     struct sb_hello good = hello_of(&raw), wrong = good;
     wrong.token[31] ^= 1;
-    assert_int_equal(sb_link_leave(b->dir, &wrong, KIT_WAIT_MS, sock, NULL), SOCKBROKER_REFUSED);
+    assert_int_equal(sb_link_leave(b->dir, NULL, &wrong, KIT_WAIT_MS, sock, NULL), SOCKBROKER_REFUSED);
     wrong = good;
     wrong.grant_id ^= 1u << 30;
-    assert_int_equal(sb_link_leave(b->dir, &wrong, KIT_WAIT_MS, sock, NULL), SOCKBROKER_NOT_FOUND);
+    assert_int_equal(sb_link_leave(b->dir, NULL, &wrong, KIT_WAIT_MS, sock, NULL), SOCKBROKER_NOT_FOUND);
     wrong = good;
     wrong.session_id ^= 2;
-    assert_int_equal(sb_link_leave(b->dir, &wrong, KIT_WAIT_MS, sock, NULL), SOCKBROKER_NOT_FOUND);
+    assert_int_equal(sb_link_leave(b->dir, NULL, &wrong, KIT_WAIT_MS, sock, NULL), SOCKBROKER_NOT_FOUND);
     assert_int_equal(fault_broker_status(b).bad_messages, bad + 3);
-    assert_int_equal(sb_link_leave(b->dir, &good, KIT_WAIT_MS, sock, NULL), SOCKBROKER_OK);
-    assert_int_equal(sb_link_leave(b->dir, &good, KIT_WAIT_MS, sock, NULL), SOCKBROKER_NOT_FOUND);
+    assert_int_equal(sb_link_leave(b->dir, NULL, &good, KIT_WAIT_MS, sock, NULL), SOCKBROKER_OK);
+    assert_int_equal(sb_link_leave(b->dir, NULL, &good, KIT_WAIT_MS, sock, NULL), SOCKBROKER_NOT_FOUND);
     kit_wait_deposits(b, 1);
     close(sock);
     assert_int_equal(begin_withdraw(&raw, "c"), SOCKBROKER_OK);
     good = hello_of(&raw);
-    assert_int_equal(sb_link_fetch(b->dir, &good, KIT_WAIT_MS, &sock, NULL), SOCKBROKER_OK);
+    assert_int_equal(sb_link_fetch(b->dir, NULL, &good, KIT_WAIT_MS, &sock, NULL), SOCKBROKER_OK);
     sockbroker_socket second = SOCKBROKER_SOCKET_NONE;
-    assert_int_equal(sb_link_fetch(b->dir, &good, KIT_WAIT_MS, &second, NULL), SOCKBROKER_NOT_FOUND);
+    assert_int_equal(sb_link_fetch(b->dir, NULL, &good, KIT_WAIT_MS, &second, NULL), SOCKBROKER_NOT_FOUND);
     bool kept = false;
     assert_int_equal(fault_raw_settle(&raw, good.grant_id, SB_VERDICT_ACK, &kept), SOCKBROKER_OK);
     assert_true(kept);
@@ -219,7 +219,7 @@ static int try_in_child(const char *dir, const struct sb_hello *hello)
     if (child == 0) {
         sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
 
-        _exit((int)sb_link_fetch(dir, hello, KIT_WAIT_MS, &sock, NULL));
+        _exit((int)sb_link_fetch(dir, NULL, hello, KIT_WAIT_MS, &sock, NULL));
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
@@ -383,7 +383,7 @@ static void state_comes_in_order_and_not_too_much(void **state)
     assert_int_equal(append(&raw, id + 1, "s", SB_CHUNK_MAX, 100), SOCKBROKER_NOT_FOUND);
     assert_int_equal(append(&raw, id, "s", SB_CHUNK_MAX, 10000 - SB_CHUNK_MAX), SOCKBROKER_OK);
     assert_int_equal(append(&raw, id, "s", 10000, 1), SOCKBROKER_BAD_MESSAGE);
-    assert_int_equal(sb_link_leave(b->dir, &hello, KIT_WAIT_MS, sock, NULL), SOCKBROKER_OK);
+    assert_int_equal(sb_link_leave(b->dir, NULL, &hello, KIT_WAIT_MS, sock, NULL), SOCKBROKER_OK);
     assert_int_equal(append(&raw, id, "s", 0, 100), SOCKBROKER_NOT_FOUND);
     close(sock);
     struct sockbroker_worker *w = kit_asker_open(b, "w");
@@ -408,7 +408,7 @@ static void socket_that_comes_before_its_state_is_refused(void **state)
     assert_int_equal(announce(&raw, "s", 10000), SOCKBROKER_OK);
     struct sb_hello hello = hello_of(&raw);
     assert_int_equal(append(&raw, hello.grant_id, "s", 0, SB_CHUNK_MAX), SOCKBROKER_OK);
-    assert_int_equal(sb_link_leave(b->dir, &hello, KIT_WAIT_MS, sock, &error), SOCKBROKER_BAD_MESSAGE);
+    assert_int_equal(sb_link_leave(b->dir, NULL, &hello, KIT_WAIT_MS, sock, &error), SOCKBROKER_BAD_MESSAGE);
     assert_string_equal(error.text, "8192 of 10000 bytes of state have come");
     close(sock);
     kit_wait_deposits(b, 0);
@@ -478,7 +478,7 @@ static void settling_what_one_does_not_have_changes_nothing(void **state)
     uint64_t id = hello.grant_id;
     assert_false(settle(&raw, id, SB_VERDICT_ACK)); /* it was not fetched */
     assert_int_equal(kit_try_withdraw(w, "s", &error), SOCKBROKER_BUSY);
-    assert_int_equal(sb_link_fetch(b->dir, &hello, KIT_WAIT_MS, &sock, NULL), SOCKBROKER_OK);
+    assert_int_equal(sb_link_fetch(b->dir, NULL, &hello, KIT_WAIT_MS, &sock, NULL), SOCKBROKER_OK);
     assert_false(settle(&other, id, SB_VERDICT_ACK));
     assert_false(settle(&other, id, SB_VERDICT_NACK_UNUSABLE));
     assert_false(settle(&raw, id + 1, SB_VERDICT_ACK));
@@ -513,7 +513,7 @@ static void deposit_given_back_is_free_for_others(void **state)
         assert_int_equal(begin_withdraw(&raw, "s"), SOCKBROKER_OK);
         struct sb_hello hello = hello_of(&raw);
         if (fetched)
-            assert_int_equal(sb_link_fetch(b->dir, &hello, KIT_WAIT_MS, &sock, NULL), SOCKBROKER_OK);
+            assert_int_equal(sb_link_fetch(b->dir, NULL, &hello, KIT_WAIT_MS, &sock, NULL), SOCKBROKER_OK);
         assert_int_equal(kit_try_withdraw(w, "s", &error), SOCKBROKER_BUSY);
         assert_false(settle(&raw, hello.grant_id, SB_VERDICT_NACK_UNUSABLE));
         assert_false(settle(&raw, hello.grant_id, SB_VERDICT_ACK)); /* too late */
@@ -544,7 +544,7 @@ static void taker_that_never_comes_loses_its_place(void **state)
     assert_int_equal(begin_withdraw(&raw, "s"), SOCKBROKER_OK);
     struct sb_hello hello = hello_of(&raw);
     kit_until(kit_find_deposit(b, "s", &d) && !d.taken_by[0]);
-    assert_int_equal(sb_link_fetch(b->dir, &hello, KIT_WAIT_MS, &sock, NULL), SOCKBROKER_NOT_FOUND);
+    assert_int_equal(sb_link_fetch(b->dir, NULL, &hello, KIT_WAIT_MS, &sock, NULL), SOCKBROKER_NOT_FOUND);
     kit_withdraw(w, "s", 10, &conn);
     close(conn.sock);
     sockbroker_worker_close(w);
@@ -604,14 +604,14 @@ static void first_socket_to_come_gets_the_place(void **state)
         assert_int_equal(announce(&raw, i < 2 ? "same" : "another", 0), SOCKBROKER_OK);
         hellos[i] = hello_of(&raw);
     }
-    assert_int_equal(sb_link_leave(b->dir, &hellos[1], KIT_WAIT_MS, sock, &error), SOCKBROKER_OK);
-    assert_int_equal(sb_link_leave(b->dir, &hellos[0], KIT_WAIT_MS, sock, &error), SOCKBROKER_NAME_TAKEN);
-    assert_int_equal(sb_link_leave(b->dir, &hellos[2], KIT_WAIT_MS, sock, &error), SOCKBROKER_BUSY);
+    assert_int_equal(sb_link_leave(b->dir, NULL, &hellos[1], KIT_WAIT_MS, sock, &error), SOCKBROKER_OK);
+    assert_int_equal(sb_link_leave(b->dir, NULL, &hellos[0], KIT_WAIT_MS, sock, &error), SOCKBROKER_NAME_TAKEN);
+    assert_int_equal(sb_link_leave(b->dir, NULL, &hellos[2], KIT_WAIT_MS, sock, &error), SOCKBROKER_BUSY);
     close(sock);
     kit_wait_deposits(b, 1);
     assert_int_equal(begin_withdraw(&raw, "same"), SOCKBROKER_OK);
     struct sb_hello hello = hello_of(&raw);
-    assert_int_equal(sb_link_fetch(b->dir, &hello, KIT_WAIT_MS, &sock, NULL), SOCKBROKER_OK);
+    assert_int_equal(sb_link_fetch(b->dir, NULL, &hello, KIT_WAIT_MS, &sock, NULL), SOCKBROKER_OK);
     assert_true(settle(&raw, hello.grant_id, SB_VERDICT_ACK));
     close(sock);
     finish(b, &raw);

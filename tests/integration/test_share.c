@@ -616,7 +616,7 @@ static sockbroker_status fetch(struct kit_broker *b, const struct fault_raw *r, 
     struct sb_hello hello = { .session_id = r->attached.session.id, .grant_id = r->reply.as.granted.grant_id };
 
     memcpy(hello.token, r->reply.as.granted.token, sizeof(hello.token));
-    return sb_link_fetch(b->dir, &hello, KIT_WAIT_MS, sock_out, NULL);
+    return sb_link_fetch(b->dir, NULL, &hello, KIT_WAIT_MS, sock_out, NULL);
 }
 
 static void a_socket_that_is_never_fetched_disturbs_nobody(void **state)

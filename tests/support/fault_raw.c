@@ -45,7 +45,7 @@ sockbroker_status fault_raw_hello(struct fault_raw *r, const char *dir, struct s
     struct sb_hello hello = { .session_id = r->attached.session.id };
 
     memcpy(hello.token, r->attached.token, sizeof(hello.token));
-    return sb_link_fetch(dir, &hello, CALL_MS, &r->end, error_out);
+    return sb_link_fetch(dir, NULL, &hello, CALL_MS, &r->end, error_out);
 }
 
 static void nobody_asks(void *arg)
