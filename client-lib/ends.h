@@ -1,15 +1,12 @@
 /* ends.h: what a worker asks the system about a socket it holds, and about its end of a session.
  *
  * POSIX: the end is the worker's half of the pair. Windows has no pair: the end is a HANDLE of the broker's process that can be
- * waited for, cast.
+ * waited for, cast; sb_socket_close() closes either.
  */
 #ifndef SB_CLIENT_ENDS_H
 #define SB_CLIENT_ENDS_H
 
 #include "sockbroker/socket.h"
-
-/* Closes and leaves NONE; does nothing to NONE. */
-void sb_ends_close(sockbroker_socket *end);
 
 /* Waits at most so long until the pair takes another packet (writable: look for that) or its other end is gone. */
 void sb_ends_wait_writable(sockbroker_socket end, bool writable, int timeout_ms);

@@ -6,11 +6,6 @@
 #include "proto/socket.h"
 #include "sockbroker/addr.h"
 
-void sb_ends_close(sockbroker_socket *end)
-{
-    sb_socket_close(end);
-}
-
 void sb_ends_wait_writable(sockbroker_socket end, bool writable, int timeout_ms)
 {
     struct pollfd p = { .fd = end, .events = writable ? POLLOUT : 0 };

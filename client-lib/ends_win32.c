@@ -4,13 +4,6 @@
 #include "proto/socket.h"
 #include "sockbroker/addr.h"
 
-void sb_ends_close(sockbroker_socket *end)
-{
-    if (*end != SOCKBROKER_SOCKET_NONE)
-        CloseHandle((HANDLE)*end);
-    *end = SOCKBROKER_SOCKET_NONE;
-}
-
 void sb_ends_wait_writable(sockbroker_socket end, bool writable, int timeout_ms)
 {
     (void)writable; /* nothing is written to a process */

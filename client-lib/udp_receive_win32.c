@@ -17,8 +17,9 @@
 #define SIO_UDP_NETRESET _WSAIOW(IOC_VENDOR, 15) /* mstcpip.h */
 #endif
 
-#define CONTROL_MAX 256 /* both records of the destination, and some room for what the application may have turned on itself   \
-                         */
+#define CONTROL_MAX                                                                                                            \
+    256 /* both records of the destination, and some room for what the application may have turned on itself                   \
+         */
 
 union control {
     WSACMSGHDR head;

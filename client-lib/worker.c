@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "client-lib/arrival.h"
-#include "client-lib/ends.h"
 #include "client-lib/options.h"
 #include "client-lib/report.h"
 #include "client-lib/worker_state.h"
 #include "proto/clock.h"
 #include "proto/error.h"
+#include "proto/socket.h"
 
 /* ---- open and close ---- */
 
@@ -86,9 +86,9 @@ void sockbroker_worker_stop(struct sockbroker_worker *w)
 static void abandon(struct sockbroker_worker *w)
 {
     if (w->link)
-        sb_ends_close(&w->link->end);
+        sb_socket_close(&w->link->end);
     if (w->old_link)
-        sb_ends_close(&w->old_link->end);
+        sb_socket_close(&w->old_link->end);
     sb_pending_deinit(&w->pending);
     sb_wake_close(&w->wake);
 }

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "client-lib/ends.h"
+#include "proto/socket.h"
 #include "proto/xfer.h"
 
 struct sb_link *sb_link_use(struct sb_link *link)
@@ -17,7 +17,7 @@ void sb_link_drop(struct sockbroker_worker *w, struct sb_link *link)
     if (!link || --link->n_users)
         return;
     sb_wake_unwatch(&w->wake, link->end);
-    sb_ends_close(&link->end);
+    sb_socket_close(&link->end);
     sb_ring_close(&link->ring);
     free(link);
 }
