@@ -50,44 +50,11 @@ static void the_receive_buffer_is_as_asked_or_said_to_be_less(void **state)
     sb_socket_close(&o.sock);
 }
 
-/* Whatever a worker has done with it. */
-static void a_connected_socket_takes_from_everybody_again(void **state)
-{
-    static const struct {
-        const char *at;
-        bool dual;
-        const char *served;
-    } places[] = { { "127.0.0.1:0", false, "127.0.0.1" },
-                   { "0.0.0.0:0", false, "127.0.0.2" },
-                   { "[::1]:0", false, "::1" },
-                   { "[::]:0", false, "::1" },
-                   { "[::]:0", true, "127.0.0.1" } };
-
-    (void)state;
-    for (size_t i = 0; i < UNIT_COUNT(places); i++) {
-        const char *cause = "";
-        struct datagram_opened o;
-
-        assert_status(SOCKBROKER_OK, datagram_open_at(places[i].at, places[i].dual, &o));
-        assert_status(SOCKBROKER_OK, sb_datagram_mend(o.sock, &o.facts.addr, &cause));
-        assert_null(cause);
-        datagram_connect_to_discard(o.sock, places[i].served, places[i].dual);
-        assert_false(datagram_serves(&o, places[i].served));
-        assert_status(SOCKBROKER_OK, sb_datagram_mend(o.sock, &o.facts.addr, &cause));
-        assert_string_equal(cause, "connected");
-        assert_true(datagram_serves(&o, places[i].served));
-        assert_status(SOCKBROKER_OK, sb_datagram_mend(o.sock, &o.facts.addr, &cause));
-        assert_null(cause);
-        sb_socket_close(&o.sock);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         UNIT_TEST(each_request_serves_the_families_it_names),
         UNIT_TEST(a_taken_port_is_named_with_its_families),
-        UNIT_TEST(a_connected_socket_takes_from_everybody_again),
         UNIT_TEST(the_receive_buffer_is_as_asked_or_said_to_be_less),
     };
 

@@ -40,6 +40,15 @@ static int forget_environment(void **state)
     return unit_setup(state);
 }
 
+/* What is made of it is told in rundir.h. */
+static void assert_dir(const struct read *r, const char *given)
+{
+    char dir[SB_RUNDIR_MAX];
+
+    assert_status(SOCKBROKER_OK, sb_rundir_find(given, dir, NULL));
+    assert_string_equal(r->dir, dir);
+}
+
 static void assert_refused(const struct sockbroker_worker_options *o, const char *word)
 {
     struct read r;
@@ -68,7 +77,7 @@ static void what_is_left_out_has_its_default(void **state)
     assert_int_equal(r.attach.version_max, SB_PROTOCOL_VERSION);
     assert_false(r.attach.has_resume);
     assert_int_equal(r.timeout_ms, 5000);
-    assert_string_equal(r.dir, "/tmp/dir");
+    assert_dir(&r, "/tmp/dir");
     o.endpoints = NULL;
     assert_refused(&o, "SOCKBROKER_ENDPOINT");
 }
@@ -108,14 +117,14 @@ static void the_environment_fills_what_is_null_or_empty(void **state)
     assert_status(SOCKBROKER_OK, read_options(&o, &r)); /* an option goes first */
     assert_string_equal(r.attach.name, "w");
     assert_string_equal(r.attach.endpoints[0], "web");
-    assert_string_equal(r.dir, "/tmp/dir");
+    assert_dir(&r, "/tmp/dir");
     o.dir = o.endpoints = o.name = NULL;
     for (int i = 0; i < 2; i++) {
         assert_status(SOCKBROKER_OK, read_options(&o, &r));
         assert_string_equal(r.attach.name, "from-env");
         assert_int_equal(r.attach.n_endpoints, 2);
         assert_string_equal(r.attach.endpoints[1], "b");
-        assert_string_equal(r.dir, "/tmp/env");
+        assert_dir(&r, "/tmp/env");
         o.dir = o.name = "";
     }
     o.endpoints = ""; /* none at all: it only asks for sockets */
@@ -238,11 +247,13 @@ static void a_struct_of_another_size_is_refused(void **state)
 static void a_directory_that_is_too_long_is_refused(void **state)
 {
     struct sockbroker_worker_options o = usual();
-    char dir[128] = "/";
+    char dir[128] = "/", found[SB_RUNDIR_MAX];
 
     (void)state;
     memset(dir + 1, 'x', sizeof(dir) - 2);
     dir[sizeof(dir) - 1] = '\0';
+    if (sb_rundir_find(dir, found, NULL) == SOCKBROKER_OK)
+        skip(); /* a system that makes a name of it, of any length */
     o.dir = dir;
     assert_refused(&o, "runtime directory");
 }

@@ -50,7 +50,7 @@ size_t unit_address(const char *ip, uint16_t port, struct sockaddr_storage *sa_o
 
 int unit_option(sockbroker_socket sock, int level, int name)
 {
-    int value = -1;
+    int value = 0; /* Windows may fill less of it */
     socklen_t len = sizeof(value);
 
     return getsockopt(sock, level, name, (void *)&value, &len) ? -1 : value;
