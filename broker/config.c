@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/config_keys.h"
+#include "broker/config_system.h"
 #include "broker/process.h"
 #include "proto/error.h"
 
@@ -18,7 +19,7 @@ void sb_config_init(struct sb_config *config)
         .max_sessions = 4096,
         .max_sessions_per_uid = 4096,
         .max_deposits = 1024,
-        .keeper = SB_KEEPING_KEEPER,
+        .keeper = sb_config_system_keeper,
         .keeper_restarts = 10,
         .keeper_window_ms = 60000,
         .messages_per_second = 1000,
@@ -51,7 +52,7 @@ void sb_endpoint_config_init(struct sb_endpoint_config *endpoint)
         .mode = SB_MODE_HANDOFF,
         .slots = 16,
         .policy = SB_POLICY_ROUND_ROBIN,
-        .carrier = SB_CARRIER_DIRECT,
+        .carrier = sb_config_system_carrier,
         .window = 16,
         .backlog = 4096,
         .blocking = true,
@@ -59,7 +60,7 @@ void sb_endpoint_config_init(struct sb_endpoint_config *endpoint)
         .hold_ms = 30000,
         .hold_max = 1024,
         .withdraw_after_ms = 1000,
-        .ack_timeout_ms = 10000,
+        .ack_timeout_ms = sb_config_system_ack_timeout_ms,
         .kill_stuck = true,
     };
     sb_group_config_init(&endpoint->workers);
@@ -171,6 +172,30 @@ bool sb_id_list_has(const struct sb_id_list *list, uint32_t id)
             return true;
     }
     return false;
+}
+
+static void append_ids(const struct sb_id_list *from, struct sb_id_list *to)
+{
+    if (from->n)
+        memcpy(to->ids + to->n, from->ids, from->n * sizeof(*from->ids));
+    to->n += from->n;
+}
+
+sockbroker_status sb_config_list_users(const struct sb_config *config, struct sb_id_list *users_out)
+{
+    struct sb_id_list users = { NULL, 0 };
+    size_t n = config->connect_uid.n;
+
+    for (size_t i = 0; i < config->n_endpoints; i++)
+        n += config->endpoints[i].allow_uid.n;
+    users.ids = malloc((n + 1) * sizeof(*users.ids));
+    if (!users.ids)
+        return SOCKBROKER_NO_MEMORY;
+    append_ids(&config->connect_uid, &users);
+    for (size_t i = 0; i < config->n_endpoints; i++)
+        append_ids(&config->endpoints[i].allow_uid, &users);
+    *users_out = users;
+    return SOCKBROKER_OK;
 }
 
 bool sb_endpoint_config_admits(const struct sb_endpoint_config *endpoint, uint32_t uid, uint32_t gid)

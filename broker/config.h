@@ -125,7 +125,7 @@ struct sb_endpoint_config {
     uint32_t slots;               /* 1..256, default 16: of a shard, most workers that have a socket at once */
     uint32_t receive_buffer;      /* 0..67108864, default 0: of a UDP socket in bytes; 0: the system's default */
     enum sb_policy policy;        /* default round-robin */
-    enum sb_carrier carrier;      /* default direct */
+    enum sb_carrier carrier;      /* default direct, on Windows message */
     uint32_t window;              /* 1..1024, default 16: unacked leases for each worker */
     uint32_t backlog;             /* 1..65535, default 4096: length of the kernel's queue */
     bool blocking;                /* default true: sockets are handed over in blocking mode */
@@ -133,8 +133,8 @@ struct sb_endpoint_config {
     uint32_t hold_ms;             /* 0..3600000, default 30000: how long without any worker before overload acts */
     uint32_t hold_max;            /* 0..100000, default 1024: most connections held in the broker */
     uint32_t withdraw_after_ms;   /* 10..3600000, default 1000: unread that long, a connection goes to another worker */
-    uint32_t ack_timeout_ms;      /* 100..3600000, default 10000: taken and not acked that long, the worker is drained,
-                                     and killed after as long again (see kill_stuck) */
+    uint32_t ack_timeout_ms;      /* 100..3600000, default 10000 (Windows: 15000): taken and not acked that long, the worker is
+                                     drained,      and killed after as long again (see kill_stuck) */
     bool kill_stuck;              /* default true */
     bool drain_older;             /* default false: a worker that the broker did not start itself and that becomes ready
                                      drains those of a lower generation */
@@ -155,7 +155,7 @@ struct sb_config {
     uint32_t max_sessions_per_uid; /* 1..100000, default 4096; root and the broker's own uid are not limited */
     uint32_t max_deposits;         /* 0..100000, default 1024: sockets that workers leave here */
     uint32_t max_connections;      /* 0..10000000; 0 (default) = from the descriptor limit; most connections held at once */
-    enum sb_keeping keeper;        /* default yes */
+    enum sb_keeping keeper;        /* default yes, on Windows no */
     uint32_t keeper_restarts;      /* 0..100, default 10: a broker that dies more often within the next is not started again */
     uint32_t keeper_window_ms;     /* 100..3600000, default 60000 */
     uint32_t messages_per_second;  /* 10..1000000, default 1000: control messages of one caller; more are delayed/refused */
@@ -232,6 +232,9 @@ bool sb_id_list_has(const struct sb_id_list *list, uint32_t id);
 
 /* May this user's processes serve it? */
 bool sb_endpoint_config_admits(const struct sb_endpoint_config *endpoint, uint32_t uid, uint32_t gid);
+
+/* All users that are admitted anywhere, some of them oftener than once; ids for free(). OK, NO_MEMORY. */
+sockbroker_status sb_config_list_users(const struct sb_config *config, struct sb_id_list *users_out);
 
 /* Do both ask for the same listening sockets (addresses, family, backlog aside)? Everything else can change in place. */
 bool sb_endpoint_config_same_sockets(const struct sb_endpoint_config *a, const struct sb_endpoint_config *b);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/config_group.h"
+#include "broker/config_system.h"
 #include "proto/error.h"
 
 /* ---- one address ---- */
@@ -167,9 +168,11 @@ static sockbroker_status check_against(const struct sb_endpoint_config *a, const
 /* Keys that do not go together. */
 static sockbroker_status check_mode(const struct sb_endpoint_config *e, struct sockbroker_error *error_out)
 {
-    const char *cause = NULL;
+    const char *cause = sb_config_system_refuses_endpoint(e);
     bool is_udp = e->protocol == SB_PROTOCOL_UDP;
 
+    if (cause)
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "endpoint %s: %s", e->name, cause);
     if (is_udp && e->mode == SB_MODE_HANDOFF)
         cause = "protocol = udp has no connections to hand over; write mode = share or mode = shard";
     else if (e->mode == SB_MODE_SHARE && e->policy != SB_POLICY_ROUND_ROBIN)
@@ -177,7 +180,7 @@ static sockbroker_status check_mode(const struct sb_endpoint_config *e, struct s
     else if (e->mode == SB_MODE_SHARD && (e->policy == SB_POLICY_LEAST_CONNECTIONS || e->policy == SB_POLICY_LEAST_PENDING))
         cause =
             "mode = shard cannot count; write policy = round-robin (even, or by weight) or source-hash, or use mode = handoff";
-    else if (e->mode != SB_MODE_HANDOFF && e->carrier != SB_CARRIER_DIRECT)
+    else if (e->mode != SB_MODE_HANDOFF && e->carrier != sb_config_system_carrier)
         cause = "carrier = message is for mode = handoff; leave it out";
     else if (e->mode == SB_MODE_SHARE && (e->allow.n || e->deny.n))
         cause =
@@ -236,9 +239,12 @@ sockbroker_status sb_config_check_policy(const struct sb_config *config, struct 
 sockbroker_status sb_config_check(const struct sb_config *config, struct sockbroker_error *error_out)
 {
     sockbroker_status st = sb_config_check_policy(config, error_out);
+    const char *cause = sb_config_system_refuses(config);
 
     if (st)
         return st;
+    if (cause)
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s", cause);
     if (config->n_endpoints == 0)
         return sb_error_set(error_out, SOCKBROKER_INVALID, 0,
                             "there is no endpoint; write endpoint web { address = \"[::]:80\" }, "

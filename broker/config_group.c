@@ -4,6 +4,7 @@
 
 #include "broker/config_group.h"
 #include "broker/config_keys.h"
+#include "broker/config_system.h"
 #include "broker/ids.h"
 #include "broker/process.h"
 #include "proto/error.h"
@@ -229,7 +230,10 @@ static sockbroker_status check_group(const struct sb_config *config, const struc
                                      struct sockbroker_error *error)
 {
     size_t n_endpoints = g->endpoints.n ? g->endpoints.n : config->n_endpoints;
+    const char *cause = sb_config_system_refuses_group(g);
 
+    if (cause)
+        return sb_error_set(error, SOCKBROKER_INVALID, 0, "group %s: %s", g->name, cause);
     if (!g->command.n)
         return sb_error_set(error, SOCKBROKER_INVALID, 0, "group %s has no command; write command = {\"/path/of/worker\"}",
                             g->name);

@@ -5,6 +5,7 @@
 
 #include "client-lib/decimal.h"
 #include "proto/error.h"
+#include "proto/oserr.h"
 
 #define ID_MAX 4294967294u
 
@@ -138,7 +139,7 @@ static bool looks_like_number(const char *value)
 static sockbroker_status id_by_name(const char *key, const char *value, const char *what, sb_id_lookup *lookup,
                                     uint32_t *id_out, struct sockbroker_error *error_out)
 {
-    char text[SB_QUOTE_MAX];
+    char text[SB_QUOTE_MAX], why[96];
     int os_code = 0;
     sockbroker_status st = value[0] ? lookup(value, id_out, &os_code) : SOCKBROKER_NOT_FOUND;
 
@@ -150,7 +151,7 @@ static sockbroker_status id_by_name(const char *key, const char *value, const ch
                             quoted(value, text), what);
     return sb_error_set(error_out, st == SOCKBROKER_NO_MEMORY ? st : SOCKBROKER_INVALID, os_code,
                         "%s \"%s\" cannot be looked up: the %s database does not answer (%s); use a number", key,
-                        quoted(value, text), what, strerror(os_code));
+                        quoted(value, text), what, sb_oserr_text(os_code, why, sizeof(why)));
 }
 
 sockbroker_status sb_value_id(const char *key, const char *value, const char *what, sb_id_lookup *lookup, uint32_t *id_out,
@@ -160,6 +161,9 @@ sockbroker_status sb_value_id(const char *key, const char *value, const char *wh
 
     if (!looks_like_number(value))
         return id_by_name(key, value, what, lookup, id_out, error_out);
+    if (!sb_ids_has_numbers())
+        return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s %s: accounts have no numbers here; use a name, or an S-1-...",
+                            key, quoted(value, text));
     if (sb_decimal_read(value, strlen(value), ID_MAX, id_out))
         return SOCKBROKER_OK;
     return sb_error_set(error_out, SOCKBROKER_INVALID, 0, "%s %s is not the number of a %s; use 0 to %u, or a name", key,
@@ -194,7 +198,7 @@ sockbroker_status sb_value_variable(const char *key, const char *value, struct s
 sockbroker_status sb_value_account(const char *key, const char *value, struct sb_account *account_out,
                                    struct sockbroker_error *error_out)
 {
-    char text[SB_QUOTE_MAX];
+    char text[SB_QUOTE_MAX], why[96];
     int os_code = 0;
     sockbroker_status st = value[0] ? sb_ids_account(value, account_out, &os_code) : SOCKBROKER_NOT_FOUND;
 
@@ -209,6 +213,6 @@ sockbroker_status sb_value_account(const char *key, const char *value, struct sb
     if (st)
         return sb_error_set(error_out, st == SOCKBROKER_NO_MEMORY ? st : SOCKBROKER_INVALID, os_code,
                             "%s \"%s\" cannot be looked up: the user database does not answer (%s); try again", key,
-                            quoted(value, text), strerror(os_code));
+                            quoted(value, text), sb_oserr_text(os_code, why, sizeof(why)));
     return SOCKBROKER_OK;
 }

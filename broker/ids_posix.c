@@ -16,6 +16,11 @@ static sockbroker_status not_answered(int code, int *os_code_out)
     return code == ENOMEM ? SOCKBROKER_NO_MEMORY : SOCKBROKER_SYSTEM;
 }
 
+bool sb_ids_has_numbers(void)
+{
+    return true;
+}
+
 sockbroker_status sb_ids_user(const char *name, uint32_t *uid_out, int *os_code_out)
 {
     const struct passwd *user;
