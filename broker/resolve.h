@@ -1,4 +1,4 @@
-/* resolve.h: the addresses of a host, as the system's resolver tells them. resolve_posix.c, resolve_win32.c. */
+/* resolve.h: the addresses of a host, as the system's resolver tells them. */
 #ifndef SB_BROKER_RESOLVE_H
 #define SB_BROKER_RESOLVE_H
 

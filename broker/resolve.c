@@ -1,35 +1,32 @@
 #include "broker/resolve.h"
 
-#include <errno.h>
-#include <netdb.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <uv.h>
 
+#include "client-lib/sysnet.h"
 #include "proto/error.h"
-#include "proto/oserr.h"
 #include "sockbroker/addr.h"
 
-static sockbroker_status fail(const char *host, int code, int os_code, struct sockbroker_error *error)
+static sockbroker_status fail(const char *host, int code, struct sockbroker_error *error)
 {
-    char quoted[SB_QUOTE_MAX], text[128];
+    char quoted[SB_QUOTE_MAX];
 
     sb_quote(host, strlen(host), quoted, sizeof(quoted));
     switch (code) {
-    case EAI_NONAME:
-    case EAI_NODATA:
-    case EAI_ADDRFAMILY:
+    case UV_EAI_NONAME:
+    case UV_EAI_NODATA:
+    case UV_EAI_ADDRFAMILY:
         return sb_error_set(error, SOCKBROKER_NOT_FOUND, 0, "host \"%s\": it has no address; check the spelling", quoted);
-    case EAI_AGAIN:
+    case UV_EAI_AGAIN:
         return sb_error_set(error, SOCKBROKER_TIMEOUT, 0,
-                            "host \"%s\": the resolver got no answer; check the network and /etc/resolv.conf, try again",
+                            "host \"%s\": the resolver got no answer; check the network and its name servers, try again",
                             quoted);
-    case EAI_MEMORY:
+    case UV_EAI_MEMORY:
+    case UV_ENOMEM:
         return sb_error_set(error, SOCKBROKER_NO_MEMORY, 0, "host \"%s\": no memory to resolve it", quoted);
-    case EAI_SYSTEM:
-        return sb_error_set(error, SOCKBROKER_SYSTEM, os_code, "host \"%s\": the resolver fails: %s; try again", quoted,
-                            sb_oserr_text(os_code, text, sizeof(text)));
-    default: /* EAI_FAIL and others explain themselves */
-        return sb_error_set(error, SOCKBROKER_SYSTEM, 0, "host \"%s\": the resolver fails: %s", quoted, gai_strerror(code));
+    default: /* the others explain themselves */
+        return sb_error_set(error, SOCKBROKER_SYSTEM, 0, "host \"%s\": the resolver fails: %s (%s); try again", quoted,
+                            uv_err_name(code), uv_strerror(code));
     }
 }
 
@@ -60,21 +57,32 @@ static sockbroker_status take(const char *host, const struct addrinfo *found, st
         list[n++] = addr;
     }
     if (!n)
-        return fail(host, EAI_NONAME, 0, error);
+        return fail(host, UV_EAI_NONAME, error);
     *n_out = n;
     return SOCKBROKER_OK;
+}
+
+/* Without a callback it waits, and only counts its request in the loop. */
+static int ask(uv_loop_t *loop, const char *host, uv_getaddrinfo_t *request)
+{
+    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+
+    return uv_getaddrinfo(loop, request, NULL, host, NULL, &hints);
 }
 
 sockbroker_status sb_resolve(const char *host, struct sockbroker_addr *list_out, size_t max, size_t *n_out,
                              struct sockbroker_error *error_out)
 {
-    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-    struct addrinfo *found = NULL;
-    int code = getaddrinfo(host, NULL, &hints, &found);
+    uv_getaddrinfo_t request;
+    uv_loop_t loop;
+    int code = uv_loop_init(&loop);
 
     if (code)
-        return fail(host, code, errno, error_out);
-    sockbroker_status st = take(host, found, list_out, max, n_out, error_out);
-    freeaddrinfo(found);
+        return fail(host, code, error_out);
+    code = ask(&loop, host, &request);
+    sockbroker_status st = code ? fail(host, code, error_out) : take(host, request.addrinfo, list_out, max, n_out, error_out);
+    if (!code)
+        uv_freeaddrinfo(request.addrinfo);
+    uv_loop_close(&loop);
     return st;
 }
