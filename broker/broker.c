@@ -1,5 +1,6 @@
 #include "broker/broker.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -17,6 +18,7 @@
 #include "broker/process.h"
 #include "broker/reload.h"
 #include "broker/session.h"
+#include "broker/signals.h"
 #include "broker/supervise.h"
 #include "broker/takeover.h"
 #include "broker/ticker.h"
@@ -70,19 +72,24 @@ static void on_tick(void *arg)
         uv_stop(&b->loop);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *arg, enum sb_signal what, const char *how)
 {
-    struct sb_broker *b = handle->data;
-
     static const struct sb_upgrade as_it_is;
+    struct sb_broker *b = arg;
 
-    sb_log(SB_LOG_NOTICE, "signal", "number=%d", number);
-    if (handle == &b->on_usr2)
+    sb_log(SB_LOG_NOTICE, "signal", "name=\"%s\"", how);
+    switch (what) {
+    case SB_SIGNAL_UPGRADE:
         sb_giving_begin(b, &as_it_is, NULL);
-    else if (handle == &b->on_hup)
+        break;
+    case SB_SIGNAL_STOP:
+        if (!sb_giving_holds_stop(b))
+            sb_broker_stop(b);
+        break;
+    case SB_SIGNAL_RELOAD:
         sb_broker_reload(b);
-    else if (!sb_giving_holds_stop(b))
-        sb_broker_stop(b);
+        break;
+    }
 }
 
 /* ---- stop and reload ---- */
@@ -172,9 +179,17 @@ static sockbroker_status open_server(struct sb_broker *b, struct sockbroker_erro
         .wake = wake_control,
         .arg = b,
     };
+    struct sb_id_list users;
     char path[SB_PATH_MAX];
+    sockbroker_status st = sb_config_list_users(&b->config, &users);
 
-    return sb_server_open(sb_rundir_private_path(&b->rundir, SB_RUNDIR_CONTROL, path), &options, &b->server, error);
+    if (st)
+        return sb_error_set(error, st, 0, "out of memory");
+    options.users = users.ids;
+    options.n_users = (uint32_t)users.n;
+    st = sb_server_open(sb_rundir_private_path(&b->rundir, SB_RUNDIR_CONTROL, path), &options, &b->server, error);
+    free(users.ids);
+    return st;
 }
 
 /* The handoff socket first: who finds control goes there next. */
@@ -185,23 +200,14 @@ static sockbroker_status publish(struct sb_broker *b, struct sockbroker_error *e
     return st ? st : sb_rundir_publish(&b->rundir, SB_RUNDIR_CONTROL, error);
 }
 
-static void watch_signal(struct sb_broker *b, uv_signal_t *handle, int number)
-{
-    uv_signal_init(&b->loop, handle);
-    handle->data = b;
-    uv_signal_start(handle, on_signal, number);
-}
-
-static void start_events(struct sb_broker *b)
+static sockbroker_status start_events(struct sb_broker *b, struct sockbroker_error *error)
 {
     uv_async_init(&b->loop, &b->control_wake, on_control);
     b->control_wake.data = b;
-    watch_signal(b, &b->on_term, SIGTERM);
-    watch_signal(b, &b->on_int, SIGINT);
-    watch_signal(b, &b->on_quit, sb_process_quit_signal());
-    watch_signal(b, &b->on_hup, SIGHUP);
-    watch_signal(b, &b->on_usr2, SIGUSR2);
+    if (sb_signals_open(&b->loop, on_signal, b, &b->signals))
+        return sb_error_set(error, SOCKBROKER_NO_MEMORY, 0, "out of memory");
     sb_process_unblock_signals();
+    return SOCKBROKER_OK;
 }
 
 /* Lease ids begin where no earlier broker of this machine's uptime can have come: at the clock. */
@@ -293,6 +299,7 @@ static void finish(struct sb_broker *b)
     sb_greeter_close(b->greeter);
     sb_mailbox_close(b->mailbox);
     sb_ticker_close(b->tick);
+    sb_signals_close(b->signals);
     DL_FOREACH_SAFE(b->endpoints, e, tmp) {
         DL_DELETE(b->endpoints, e);
         sb_endpoint_destroy(e);
@@ -313,8 +320,9 @@ sockbroker_status sb_broker_run(struct sb_broker *b, struct sockbroker_error *er
     sb_leases_init(&b->leases, first_sequence());
     if (uv_loop_init(&b->loop))
         return sb_error_set(error_out, SOCKBROKER_SYSTEM, 0, "the event loop could not be made; check the descriptor limit");
-    start_events(b);
-    sockbroker_status st = start(b, error_out);
+    sockbroker_status st = start_events(b, error_out);
+    if (!st)
+        st = start(b, error_out);
     if (!st) {
         sb_custody_ready(b);
         sb_log(SB_LOG_NOTICE, "ready", "dir=%s pid=%u version=%s max_connections=%u max_workers=%u", b->rundir.dir,

@@ -17,6 +17,7 @@
 struct sb_custody;
 struct sb_endpoint;
 struct sb_session;
+struct sb_signals;
 struct sb_greeter;
 struct sb_supervisor;
 struct sb_giving;
@@ -79,17 +80,17 @@ struct sb_broker {
 
     uv_async_t control_wake;
     struct sb_ticker *tick;
-    uv_signal_t on_term, on_int, on_quit, on_hup, on_usr2;
+    struct sb_signals *signals;
 };
 
 /* Runs until told to stop. config moves in. OK; or what kept it from starting, with error. */
 sockbroker_status sb_broker_run(struct sb_broker *b, struct sockbroker_error *error_out);
 
-/* SIGTERM: no new connections; what is on its way is handed over; workers that the broker started drain and end; stop. A second
- * call stops at once. */
+/* SB_SIGNAL_STOP: no new connections; what is on its way is handed over; workers that the broker started drain and end; stop. A
+ * second call stops at once. */
 void sb_broker_stop(struct sb_broker *b);
 
-/* SIGHUP: the configuration is read again, and spawned workers are replaced by a new generation. On any error the old
+/* SB_SIGNAL_RELOAD: the configuration is read again, and spawned workers are replaced by a new generation. On any error the old
  * configuration stays. While a generation is being replaced it waits for the end of that. */
 void sb_broker_reload(struct sb_broker *b);
 

@@ -12,6 +12,7 @@
 #include "broker/log_sink.h"
 #include "proto/clock.h"
 #include "proto/error.h"
+#include "proto/printf.h"
 
 #define LINES_MAX 1024u /* 0.5 MiB */
 #define CLOSE_WAIT_NS UINT64_C(200000000)
@@ -107,11 +108,9 @@ static void end_line(struct line *line)
     line->text[line->len++] = '\n';
 }
 
-#if defined(__GNUC__)
-__attribute__((format(printf, 4, 5)))
-#endif
-static void
-make_line(struct line *line, enum sb_log_level level, const char *event, const char *format, ...)
+static void make_line(struct line *line, enum sb_log_level level, const char *event, const char *format, ...) SB_PRINTF(4, 5);
+
+static void make_line(struct line *line, enum sb_log_level level, const char *event, const char *format, ...)
 {
     va_list args;
 

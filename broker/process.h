@@ -25,9 +25,6 @@ void sb_process_restore_descriptors(void);
 /* A keeper starts the broker with its signals blocked; call it once they are heard. */
 void sb_process_unblock_signals(void);
 
-/* A terminal's other way to end a program, beside SIGINT: SIGQUIT, on Windows SIGBREAK. */
-int sb_process_quit_signal(void);
-
 /* The signal to upgrade would end a broker that does not know it. */
 /* The limits as they were before the first raise, soft and hard; 0: nobody has raised them. A broker that takes over sets those
  * of the first one. */
@@ -35,6 +32,9 @@ void sb_process_first_descriptors(uint64_t *soft_out, uint64_t *hard_out);
 void sb_process_set_first_descriptors(uint64_t soft, uint64_t hard);
 
 void sb_process_ignore_upgrade(void);
+
+/* The words of the command line as UTF-8; what main() was given, where it is that already. False: no memory. */
+bool sb_process_take_arguments(int *argc, char ***argv);
 
 /* Shown by ps and pgrep for this process, whatever the path by which it was started. */
 void sb_process_set_name(const char *name);

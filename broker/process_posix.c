@@ -66,14 +66,16 @@ void sb_process_unblock_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-int sb_process_quit_signal(void)
-{
-    return SIGQUIT;
-}
-
 void sb_process_ignore_upgrade(void)
 {
     signal(SIGUSR2, SIG_IGN);
+}
+
+bool sb_process_take_arguments(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    return true;
 }
 
 void sb_process_set_name(const char *name)

@@ -325,7 +325,7 @@ static void of_many_upgrades_one_runs_and_the_others_are_busy(void **state)
         assert_non_null(strstr(output, "under way already"));
     }
     kit_process_signal(b->process, SIGUSR2);
-    kit_broker_wait_log(b, "event=signal number=12");
+    kit_broker_wait_log(b, "event=signal name=\"SIGUSR2\"");
     assert_int_equal(kill(heir, SIGKILL), 0);
     assert_int_equal(kit_process_wait(one), 1);
     kit_process_wait_log(one, "was ended by signal 9");
