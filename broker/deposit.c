@@ -394,12 +394,10 @@ static sockbroker_status withdraw(struct sb_session *s, const char *name, struct
     sockbroker_status st = sb_grant_create(s, &withdraw_kind, k->sock, k, &k->taker);
     if (st)
         return sb_error_set(error, st, 0, "deposit \"%s\": %s", name, sockbroker_status_text(st));
+    struct sockbroker_socket_info info = k->info;
+    info.accept_time_ns = k->since_ms * 1000000u;
     memset(granted, 0, sizeof(*granted));
-    sb_grant_describe(k->taker, granted);
-    granted->has_record = true;
-    granted->record.info = k->info;
-    granted->record.info.lease_id = k->taker->id;
-    granted->record.info.accept_time_ns = k->since_ms * 1000000u;
+    sb_grant_describe_socket(k->taker, &info, granted);
     granted->state_len = k->asked.state_len;
     return SOCKBROKER_OK;
 }

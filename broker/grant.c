@@ -81,6 +81,17 @@ void sb_grant_describe(const struct sb_grant *g, struct sb_granted *granted_out)
     memcpy(granted_out->token, g->token, sizeof(granted_out->token));
 }
 
+void sb_grant_describe_socket(struct sb_grant *g, const struct sockbroker_socket_info *info, struct sb_granted *granted_out)
+{
+    sb_grant_describe(g, granted_out);
+    g->info = *info;
+    g->info.lease_id = g->id;
+    granted_out->has_record = true;
+    granted_out->record.info = g->info;
+    granted_out->record.protocol_info_layout = 0;
+    granted_out->record.protocol_info_len = 0;
+}
+
 sockbroker_status sb_grant_claim(struct sb_broker *b, const struct sb_hello *hello, const struct sb_peer *peer,
                                  struct sb_grant **grant_out, const char **cause_out)
 {

@@ -31,8 +31,9 @@ struct sb_grant {
     uint8_t token[SB_SECRET_LEN];
     const struct sb_grant_kind *kind;
     struct sb_session *session;
-    sockbroker_socket sock; /* outward: lent by its kind */
-    void *subject;          /* its kind's */
+    sockbroker_socket sock;             /* outward: lent by its kind */
+    struct sockbroker_socket_info info; /* outward: what the worker was told of it */
+    void *subject;                      /* its kind's */
     uint64_t since_ms;
     bool is_claimed;              /* the token was shown */
     struct sb_grant *prev, *next; /* of its session */
@@ -51,6 +52,9 @@ struct sb_grant *sb_grant_find(struct sb_session *s, uint64_t id);
 
 /* The answer to the request that made it: its id and token; the rest is the caller's to fill. */
 void sb_grant_describe(const struct sb_grant *g, struct sb_granted *granted_out);
+
+/* The same with what its socket is, which is noted; its lease id becomes that of the grant. */
+void sb_grant_describe_socket(struct sb_grant *g, const struct sockbroker_socket_info *info, struct sb_granted *granted_out);
 
 /* Somebody shows a token. OK: it is the process it was made for, and the first time. NOT_FOUND, REFUSED (cause_out says why).
  */

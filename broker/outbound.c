@@ -134,21 +134,16 @@ static void on_ended(struct sb_grant *g)
 
 static const struct sb_grant_kind connect_kind = { .given = on_given, .settled = on_settled, .ended = on_ended };
 
-static void describe(const struct sb_connect_result *r, const struct sb_grant *g, struct sb_granted *granted)
+static void describe(const struct sb_connect_result *r, struct sb_grant *g, struct sb_granted *granted)
 {
-    struct sockbroker_socket_info *info = &granted->record.info;
+    const struct sockbroker_socket_info info = { .accept_time_ns = sb_clock_ns(),
+                                                 .socket_family = r->peer.family,
+                                                 .type = SOCKBROKER_STREAM,
+                                                 .protocol = 6,
+                                                 .peer = r->peer,
+                                                 .local = r->local };
 
-    sb_grant_describe(g, granted);
-    granted->has_record = true;
-    granted->record.protocol_info_layout = granted->record.protocol_info_len = 0;
-    memset(info, 0, sizeof(*info));
-    info->lease_id = g->id;
-    info->accept_time_ns = sb_clock_ns();
-    info->socket_family = r->peer.family;
-    info->type = SOCKBROKER_STREAM;
-    info->protocol = 6;
-    info->peer = r->peer;
-    info->local = r->local;
+    sb_grant_describe_socket(g, &info, granted);
 }
 
 static sockbroker_status grant(struct sb_session *s, const struct sb_connect_result *r, struct sb_granted *granted)

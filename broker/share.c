@@ -163,23 +163,19 @@ static sockbroker_status choose(struct sb_session *s, const struct sb_share *req
     return SOCKBROKER_OK;
 }
 
-static void describe(const struct sb_listener *l, const struct sb_grant *g, struct sb_granted *granted)
+static void describe(const struct sb_listener *l, struct sb_grant *g, struct sb_granted *granted)
 {
-    struct sockbroker_socket_info *info = &granted->record.info;
     bool is_udp = l->endpoint->config.protocol == SB_PROTOCOL_UDP;
+    struct sockbroker_socket_info info = { .accept_time_ns = sb_clock_ns(),
+                                           .socket_family = l->addr.family,
+                                           .type = is_udp ? SOCKBROKER_DATAGRAM : SOCKBROKER_STREAM,
+                                           .protocol = is_udp ? 17 : 6,
+                                           .nonblocking = true,
+                                           .listening = !is_udp,
+                                           .local = l->addr };
 
-    sb_grant_describe(g, granted);
-    granted->has_record = true;
-    memset(info, 0, sizeof(*info));
-    info->lease_id = g->id;
-    info->accept_time_ns = sb_clock_ns();
-    info->socket_family = l->addr.family;
-    info->type = is_udp ? SOCKBROKER_DATAGRAM : SOCKBROKER_STREAM;
-    info->protocol = is_udp ? 17 : 6;
-    info->nonblocking = true;
-    info->listening = !is_udp;
-    info->local = l->addr;
-    memcpy(info->endpoint, l->endpoint->config.name, sizeof(info->endpoint));
+    memcpy(info.endpoint, l->endpoint->config.name, sizeof(info.endpoint));
+    sb_grant_describe_socket(g, &info, granted);
 }
 
 static sockbroker_status grant(struct sb_session *s, const struct sb_share *request, struct sb_granted *granted,
