@@ -81,30 +81,6 @@ static void drop_one_by_lot(struct sb_greeter *g)
 
 /* ---- Hello ---- */
 
-static sockbroker_status refuse(struct sb_greeter *g, sockbroker_status status, const struct sb_peer *peer, const char *cause)
-{
-    g->broker->bad_messages++;
-    sb_log(SB_LOG_WARNING, "hello_refused", "pid=%u uid=%u cause=\"%s\"", peer->pid, peer->uid, cause);
-    return status;
-}
-
-/* The token says which session; the kernel must say the same process that attached. */
-static sockbroker_status check(struct sb_greeter *g, const struct sb_hello *hello, const struct sb_peer *peer,
-                               struct sb_session **session_out)
-{
-    struct sb_session *s = sb_session_find(g->broker, hello->session_id);
-
-    if (!s || s->token_spent)
-        return refuse(g, SOCKBROKER_NOT_FOUND, peer, "no session waits for this token");
-    if (!sb_secret_equal(hello->token, s->token, SB_SECRET_LEN))
-        return refuse(g, SOCKBROKER_REFUSED, peer, "wrong token");
-    if (peer->uid != s->peer.uid || peer->gid != s->peer.gid || peer->pid != s->peer.pid)
-        return refuse(g, SOCKBROKER_REFUSED, peer, "another process attached with this token");
-    s->token_spent = true;
-    *session_out = s;
-    return SOCKBROKER_OK;
-}
-
 /* False: it has not gone. One without a socket has a text, or it would be an empty packet, which means the end. */
 static bool answer(sockbroker_socket sock, sockbroker_status status, const char *cause, sockbroker_socket passenger)
 {
@@ -122,7 +98,7 @@ static void connect_session(struct stranger *st, const struct sb_hello *hello, s
 {
     struct sb_session *session = NULL;
     sockbroker_socket worker_end = SOCKBROKER_SOCKET_NONE;
-    sockbroker_status status = check(st->greeter, hello, peer, &session);
+    sockbroker_status status = sb_greeting_claim(st->greeter->broker, hello, peer, &session);
 
     if (!status)
         status = sb_session_connect(session, &peer->handle, hello->ring, &worker_end);
@@ -149,7 +125,7 @@ static bool serve_grant(struct stranger *st, const struct sb_hello *hello, const
     sockbroker_status status = sb_grant_claim(st->greeter->broker, hello, peer, &grant, &cause);
 
     if (status) {
-        answer(st->sock, refuse(st->greeter, status, peer, cause), cause, SOCKBROKER_SOCKET_NONE);
+        answer(st->sock, sb_greeting_refuse(st->greeter->broker, status, peer, cause), cause, SOCKBROKER_SOCKET_NONE);
         return false;
     }
     if (!grant->kind->is_inward) {
