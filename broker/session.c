@@ -5,7 +5,9 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "broker/config_system.h"
 #include "broker/custody.h"
+#include "broker/death.h"
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
 #include "broker/grant.h"
@@ -47,7 +49,7 @@ void sb_session_update_window(struct sb_session *s)
 
 static sockbroker_status take_places(struct sb_session *s, const struct sb_attach *attach)
 {
-    s->carrier = SB_CARRIER_DIRECT; /* of a worker that only asks for sockets */
+    s->carrier = sb_config_system_carrier; /* of a worker that only asks for sockets */
     s->places = calloc(attach->n_endpoints + 1u, sizeof(*s->places));
     if (!s->places)
         return SOCKBROKER_NO_MEMORY;
@@ -240,13 +242,11 @@ const char *sb_session_state_name(const struct sb_session *s)
 
 /* ---- the pair ---- */
 
-static void on_death(uv_poll_t *poll, int status, int events)
+static void on_death(void *arg)
 {
-    struct sb_session *s = poll->data;
+    struct sb_session *s = arg;
     struct sb_broker *b = s->broker;
 
-    (void)status;
-    (void)events;
     sb_session_end(s, "died");
     sb_dispatch_pump(b);
 }
@@ -268,12 +268,18 @@ static void give_ring(struct sb_session *s)
 
 sockbroker_status sb_session_watch_death(struct sb_session *s)
 {
-    if (uv_poll_init_socket(&s->broker->loop, &s->death, s->peer.handle))
-        return SOCKBROKER_NO_MEMORY;
-    s->watches_death = true;
-    s->death.data = s;
-    uv_poll_start(&s->death, UV_READABLE, on_death);
-    return SOCKBROKER_OK;
+    return sb_death_watch(&s->broker->loop, s->peer.handle, on_death, s, &s->death);
+}
+
+static sockbroker_status take_process(struct sb_session *s, sockbroker_socket *handle)
+{
+    s->peer.handle = *handle;
+    sockbroker_status st = sb_session_watch_death(s);
+    if (st)
+        s->peer.handle = SOCKBROKER_SOCKET_NONE;
+    else
+        sb_socket_take(handle);
+    return st;
 }
 
 sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *handle, bool wants_ring,
@@ -281,19 +287,14 @@ sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *ha
 {
     sockbroker_status st = sb_xfer_open_pair(&s->end, &s->worker_end);
 
-    if (st)
-        return st;
-    st = sb_mailbox_add(s->broker->mailbox, s);
+    if (!st)
+        st = sb_mailbox_add(s->broker->mailbox, s);
     if (st)
         return st;
     s->in_mailbox = true;
-    s->peer.handle = *handle;
-    st = sb_session_watch_death(s);
-    if (st) {
-        s->peer.handle = SOCKBROKER_SOCKET_NONE;
+    st = take_process(s, handle);
+    if (st)
         return st;
-    }
-    sb_socket_take(handle);
     if (wants_ring && s->carrier == SB_CARRIER_DIRECT)
         give_ring(s);
     *worker_end_out = s->worker_end;
@@ -301,20 +302,35 @@ sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *ha
     return SOCKBROKER_OK;
 }
 
-/* ---- end ---- */
-
-static void on_handle_closed(uv_handle_t *handle)
+sockbroker_status sb_session_connect_unpaired(struct sb_session *s, sockbroker_socket *handle)
 {
-    free(handle->data);
+    sockbroker_status st = take_process(s, handle);
+
+    if (st)
+        return st;
+    s->end = s->peer.handle;
+    sb_custody_welcome(s);
+    return SOCKBROKER_OK;
 }
 
+/* ---- end ---- */
+
+bool sb_session_has_pair(const struct sb_session *s)
+{
+    return s->worker_end != SOCKBROKER_SOCKET_NONE;
+}
+
+/* Somebody further up may still look at its state: it is freed after that. */
 static void close_handles(struct sb_session *s)
 {
+    bool is_watched = s->death != NULL;
+
     if (s->in_mailbox)
         sb_mailbox_remove(s->broker->mailbox, s); /* both leave epoll before the descriptors close */
-    if (s->watches_death)
-        uv_close((uv_handle_t *)&s->death, on_handle_closed);
-    sb_socket_close(&s->end);
+    if (is_watched)
+        sb_death_forget(s->death, free);
+    if (sb_session_has_pair(s))
+        sb_socket_close(&s->end);
     sb_socket_close(&s->worker_end);
     s->broker->n_rings -= s->ring.page != NULL;
     sb_ring_close(&s->ring);
@@ -322,7 +338,7 @@ static void close_handles(struct sb_session *s)
     sb_peer_close(&s->peer);
     free(s->places);
     s->places = NULL;
-    if (!s->watches_death)
+    if (!is_watched)
         free(s);
 }
 

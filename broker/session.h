@@ -24,6 +24,8 @@ enum sb_session_state {
 
 #define SB_ACKS_REMEMBERED SB_TAKEOVER_ACKED
 
+struct sb_death;
+
 struct sb_place {
     struct sb_endpoint *endpoint; /* NULL once it is gone */
     struct sb_member member;
@@ -43,15 +45,14 @@ struct sb_session {
     enum sb_carrier carrier;
     struct sb_peer peer; /* ids from the control channel; the handle once it has said Hello */
 
-    sockbroker_socket end;                            /* ours of the pair */
+    sockbroker_socket end;                            /* ours of the pair; without one, peer.handle */
     sockbroker_socket worker_end;                     /* a duplicate of the worker's, to read back what it left */
     bool in_mailbox;                                  /* end is watched there */
     struct sb_session *expected_prev, *expected_next; /* in the mailbox, while it has leases to settle */
     struct sb_ring ring;                              /* how it settles them; if it did not ask for one, by packets alone */
     sockbroker_socket ring_memory;                    /* of the ring, for the next broker */
     bool uses_ring;                                   /* something has come by it */
-    bool watches_death;                               /* the loop holds the next handle */
-    uv_poll_t death;                                  /* on peer.handle */
+    struct sb_death *death;                           /* of peer.handle */
     bool blocked;                                     /* the pair is full: wait until it is writable */
     uint64_t rest_until_ms;                           /* after a nack, or while the system is short of something */
 
@@ -68,6 +69,7 @@ struct sb_session {
 
     uint64_t acked[SB_ACKS_REMEMBERED];
     uint32_t n_acked;
+    uint64_t acked_ms;      /* when it last acked a connection */
     struct sb_call *parked; /* its Next */
     uint32_t told_caller;   /* the connection by which it parks */
     uint64_t heard_ms;      /* when it last parked */
@@ -104,6 +106,10 @@ struct sb_session *sb_session_find_name(struct sb_broker *b, const char *name);
 sockbroker_status sb_session_connect(struct sb_session *s, sockbroker_socket *handle, bool wants_ring,
                                      sockbroker_socket *worker_end_out);
 
+/* The same on a system without pairs: all goes through messages, and what was told cannot be taken back. */
+sockbroker_status sb_session_connect_unpaired(struct sb_session *s, sockbroker_socket *handle);
+bool sb_session_has_pair(const struct sb_session *s);
+
 /* Lease a connection to it. OK; or BUSY: not now, choose another (the session has noted why). The connection is the
  * caller's on any but OK. */
 sockbroker_status sb_session_lease(struct sb_session *s, struct sb_member *m, struct sb_conn *conn);
@@ -136,7 +142,7 @@ void sb_session_drain(struct sb_session *s);
 /* Reads back what it has not read; gives that to others. Returns how many. */
 uint32_t sb_session_withdraw(struct sb_session *s);
 
-/* Asks whether it reads. mark_stuck: and gives it nothing until it answers. */
+/* Asks whether it reads. mark_stuck: and gives it nothing until it answers; without a pair, until it has taken what it has. */
 void sb_session_probe(struct sb_session *s);
 void sb_session_mark_stuck(struct sb_session *s);
 void sb_session_mark_silent(struct sb_session *s);

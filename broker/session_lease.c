@@ -165,6 +165,15 @@ static void remember_ack(struct sb_session *s, uint64_t lease_id)
     s->acked[s->n_acked++ % SB_ACKS_REMEMBERED] = lease_id;
 }
 
+/* It was stuck, and answers. */
+static void note_back(struct sb_session *s)
+{
+    if (s->state != SB_SESSION_STUCK)
+        return;
+    sb_log(SB_LOG_NOTICE, "worker_back", "worker=%s", s->name);
+    sb_session_set_state(s, SB_SESSION_READY);
+}
+
 /* The answer may get lost here too. */
 static bool settle_grant(struct sb_session *s, const struct sb_result *result)
 {
@@ -191,8 +200,11 @@ bool sb_session_settle(struct sb_session *s, const struct sb_result *result)
         return result->verdict == SB_VERDICT_ACK && was_acked(s, result->lease_id);
     }
     sb_session_remove_lease(s, c, result->verdict == SB_VERDICT_ACK);
+    if (!sb_session_has_pair(s) && !s->leases)
+        note_back(s);
     if (result->verdict == SB_VERDICT_ACK) {
         s->n_served++;
+        s->acked_ms = sb_clock_ms();
         remember_ack(s, result->lease_id);
         sb_dispatch_delivered(c);
         return true;
@@ -212,10 +224,7 @@ static void note_probe(struct sb_session *s, uint64_t number)
     if (number != s->probe)
         return;
     s->probe = 0;
-    if (s->state == SB_SESSION_STUCK) {
-        sb_log(SB_LOG_NOTICE, "worker_back", "worker=%s", s->name);
-        sb_session_set_state(s, SB_SESSION_READY);
-    }
+    note_back(s);
 }
 
 static void apply_report(struct sb_session *s, const struct sb_report *r)
@@ -312,7 +321,7 @@ uint32_t sb_session_withdraw(struct sb_session *s)
     uint64_t lease_id;
     uint32_t n = 0;
 
-    while (s->worker_end != SOCKBROKER_SOCKET_NONE && sb_xfer_withdraw(s->worker_end, &lease_id) == SOCKBROKER_OK) {
+    while (sb_session_has_pair(s) && sb_xfer_withdraw(s->worker_end, &lease_id) == SOCKBROKER_OK) {
         struct sb_conn *c = sb_lease_find(&s->broker->leases, lease_id);
 
         if (!c || c->session != s) {
@@ -333,7 +342,7 @@ void sb_session_probe(struct sb_session *s)
 {
     struct sb_broker *b = s->broker;
 
-    if (!s->probe && sb_xfer_send_probe(s->end, b->n_probes + 1) == SOCKBROKER_OK)
+    if (!s->probe && sb_session_has_pair(s) && sb_xfer_send_probe(s->end, b->n_probes + 1) == SOCKBROKER_OK)
         s->probe = ++b->n_probes;
 }
 

@@ -2,9 +2,10 @@
  *
  * What it gets: the environment it is given; standard input from nowhere, standard output and error of the broker, and no other
  * descriptor; default signal handling and an empty signal mask; the descriptor limit that the broker itself was started with;
- * the broker's working directory and umask. It leads a session of its own (POSIX: setsid()): the terminal's Ctrl-C reaches the
- * broker alone, which ends its workers in order, and one signal reaches the child with all that it started. It is not tied to
- * the broker's life: workers outlive a broker that crashes.
+ * the broker's working directory and umask. (Windows has neither signals nor limits.) It leads a session of its own (POSIX:
+ * setsid(); Windows: it has no console): the terminal's Ctrl-C reaches the broker alone, which ends its workers in
+ * order, and one signal reaches the child with all that it started. It is not tied to the broker's life: workers outlive a
+ * broker that crashes.
  */
 #ifndef SB_BROKER_SPAWN_H
 #define SB_BROKER_SPAWN_H
@@ -24,13 +25,14 @@ struct sb_spawn_request {
 
 struct sb_child {
     uint32_t pid;
-    sockbroker_socket handle;  /* POSIX: a pidfd, readable once it has ended */
-    sockbroker_socket trouble; /* where it says why the program could not be started */
+    sockbroker_socket handle;  /* see death.h */
+    sockbroker_socket trouble; /* POSIX: where it says why the program could not be started */
+    sockbroker_socket group;   /* Windows: the job that it and all that it started are in */
     bool adopted;              /* it is not our child: an earlier broker's */
 };
 #define SB_CHILD_NONE                                                                                                          \
     {                                                                                                                          \
-        0, SOCKBROKER_SOCKET_NONE, SOCKBROKER_SOCKET_NONE, false                                                               \
+        0, SOCKBROKER_SOCKET_NONE, SOCKBROKER_SOCKET_NONE, SOCKBROKER_SOCKET_NONE, false                                       \
     }
 
 /* Does not wait for the program to be found: if it cannot be started, the child ends, and sb_child_bury() tells why.
@@ -46,16 +48,17 @@ sockbroker_status sb_child_adopt(uint32_t pid, sockbroker_socket handle, struct 
 /* Is that living process the child, or in the group that it leads? */
 bool sb_child_has(const struct sb_child *child, uint32_t pid);
 
-/* Asks the child and its group to end (SIGTERM); at_once: ends them (SIGKILL). Does nothing after sb_child_bury(). */
+/* Asks the child and its group to end (SIGTERM); at_once: ends them (SIGKILL). Does nothing after sb_child_bury(). On Windows
+ * nobody can be asked: it ends at once. */
 void sb_child_end(const struct sb_child *child, bool at_once);
 
 #define SB_CHILD_END_MAX 192
 
-/* To be called once the handle is readable. Ends what is left of its group, so that nothing of it outlives it, and closes.
+/* To be called once it has ended. Ends what is left of its group, so that nothing of it outlives it, and closes.
  * how_out: "exited with 1", "was killed by signal 9", "could not be started: /no/worker: ENOENT (...)". */
 void sb_child_bury(struct sb_child *child, char how_out[SB_CHILD_END_MAX]);
 
-/* Until the handle is readable, timeout_ms at the most. False: it lives. */
+/* Until it has ended, timeout_ms at the most. False: it lives. */
 bool sb_child_wait(const struct sb_child *child, int timeout_ms);
 
 #endif

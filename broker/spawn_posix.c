@@ -198,7 +198,7 @@ sockbroker_status sb_spawn(const struct sb_spawn_request *r, struct sb_child *ch
 
 sockbroker_status sb_child_adopt(uint32_t pid, sockbroker_socket handle, struct sb_child *child_out)
 {
-    struct sb_child c = { pid, SOCKBROKER_SOCKET_NONE, SOCKBROKER_SOCKET_NONE, true };
+    struct sb_child c = { pid, SOCKBROKER_SOCKET_NONE, SOCKBROKER_SOCKET_NONE, SOCKBROKER_SOCKET_NONE, true };
     sockbroker_status st = sb_socket_duplicate(handle, &c.handle);
 
     if (!st)

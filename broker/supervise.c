@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "broker/config_keys.h"
+#include "broker/death.h"
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
 #include "broker/environment.h"
@@ -18,11 +19,6 @@
 #define KILLED_WITHIN_MS 5000 /* SIGKILL works at once, but for a process that the kernel holds */
 
 /* ---- processes ---- */
-
-static void on_kid_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
 
 /* Its connections go to others before anybody takes its name again. */
 static void end_sessions(struct sb_broker *b, const struct sb_slot *slot)
@@ -47,21 +43,19 @@ static void bury(struct sb_kid *kid, char how[SB_CHILD_END_MAX])
     struct sb_slot *slot = kid->slot;
 
     DL_DELETE(sup->kids, kid);
-    uv_close((uv_handle_t *)&kid->poll, on_kid_closed);
+    sb_death_forget(kid->death, free);
     sb_child_bury(&kid->child, how);
     slot->process = NULL;
     end_sessions(sup->broker, slot);
 }
 
-static void on_kid_ended(uv_poll_t *poll, int status, int events)
+static void on_kid_ended(void *arg)
 {
-    struct sb_kid *kid = poll->data;
+    struct sb_kid *kid = arg;
     struct sb_broker *b = kid->supervisor->broker;
     struct sb_slot *slot = kid->slot;
     char how[SB_CHILD_END_MAX];
 
-    (void)status;
-    (void)events;
     bury(kid, how);
     sb_group_slot_ended(slot, how, sb_clock_ms());
     sb_dispatch_pump(b);
@@ -95,10 +89,8 @@ bool sb_kid_watch(struct sb_supervisor *sup, struct sb_kid *kid, struct sb_slot 
 {
     kid->supervisor = sup;
     kid->slot = slot;
-    if (uv_poll_init_socket(&sup->broker->loop, &kid->poll, kid->child.handle))
+    if (sb_death_watch(&sup->broker->loop, kid->child.handle, on_kid_ended, kid, &kid->death))
         return false;
-    kid->poll.data = kid;
-    uv_poll_start(&kid->poll, UV_READABLE, on_kid_ended);
     DL_APPEND(sup->kids, kid);
     slot->process = kid;
     return true;

@@ -9,7 +9,6 @@
 #include "broker/process.h"
 #include "broker/session.h"
 #include "broker/supervise_inside.h"
-#include "proto/socket.h"
 
 /* The generation in GROUP-GENERATION-NUMBER; 0 when the name is not of that form. */
 static uint64_t generation_in(const char *name, const char *group)
@@ -40,6 +39,7 @@ bool sb_supervise_adopt(struct sb_slot *slot)
     struct sb_supervisor *sup = slot->generation->group->owner;
     struct sb_session *s = sb_session_find_name(sup->broker, slot->name);
     struct sb_kid *kid = NULL;
+    char how[SB_CHILD_END_MAX];
 
     if (!s || !is_survivor(s, slot->generation->group->name) || !runs_as_it_should(s, slot->generation->config.user))
         return false;
@@ -49,7 +49,7 @@ bool sb_supervise_adopt(struct sb_slot *slot)
         return false;
     }
     if (!sb_kid_watch(sup, kid, slot)) {
-        sb_socket_close(&kid->child.handle);
+        sb_child_bury(&kid->child, how);
         free(kid);
         return false;
     }

@@ -10,7 +10,7 @@ struct sb_kid {
     struct sb_supervisor *supervisor;
     struct sb_slot *slot;
     struct sb_child child;
-    uv_poll_t poll; /* on child.handle */
+    struct sb_death *death; /* of child.handle */
     struct sb_kid *prev, *next;
 };
 

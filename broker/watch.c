@@ -22,13 +22,16 @@
 
 #define SILENT_AFTER_HEARTBEATS 3
 
-/* How long the oldest lease has been out, and the limits of its endpoint. */
+/* How long the oldest lease has been out, and the limits of its endpoint. Without a pair all that a worker was told waits until
+ * its application comes for it: there it counts since when it has taken none. */
 static uint64_t oldest_age_ms(const struct sb_session *s, uint64_t now_ms, const struct sb_endpoint_config **limits_out)
 {
     if (!s->leases)
         return 0;
     *limits_out = &s->leases->endpoint->config;
     uint64_t leased_ms = s->leases->leased_ns / 1000000u;
+    if (!sb_session_has_pair(s) && s->acked_ms > leased_ms)
+        leased_ms = s->acked_ms;
     return now_ms > leased_ms ? now_ms - leased_ms : 0;
 }
 
@@ -49,8 +52,8 @@ static void watch_leases(struct sb_session *s, uint64_t now_ms)
 
     if (!limits || age_ms < limits->withdraw_after_ms)
         return;
-    if (sb_session_withdraw(s) || s->state == SB_SESSION_STUCK) /* that takes an unread probe back too: ask again */
-        sb_session_mark_stuck(s);
+    if (sb_session_withdraw(s) || s->state == SB_SESSION_STUCK || !sb_session_has_pair(s))
+        sb_session_mark_stuck(s); /* to withdraw takes an unread probe back too: ask again */
     if (!s->leases || age_ms < limits->ack_timeout_ms)
         return;
     if (s->state != SB_SESSION_DRAINING) {
