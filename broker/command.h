@@ -23,6 +23,7 @@ int sb_command_upgrade(int argc, char **argv);
 int sb_command_check(int argc, char **argv);
 int sb_command_addresses(int argc, char **argv);
 int sb_command_connect(int argc, char **argv);
+int sb_command_service(int argc, char **argv);
 int sb_command_reload(int argc, char **argv);
 int sb_command_scale(int argc, char **argv);
 int sb_command_pause(int argc, char **argv);

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "broker/command.h"
 #include "broker/explain.h"
@@ -76,7 +75,7 @@ static int run(const struct wish *w)
 
     if (connect_to(w, &conn, &error))
         return sb_command_fail("connect", &error);
-    sockbroker_status st = sb_pump_run(STDIN_FILENO, STDOUT_FILENO, conn.sock, &error);
+    sockbroker_status st = sb_pump_run(SB_PUMP_INPUT, SB_PUMP_OUTPUT, conn.sock, &error);
     sb_socket_close(&conn.sock);
     return st ? sb_command_fail("connect", &error) : SB_EXIT_OK;
 }

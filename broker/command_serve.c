@@ -4,6 +4,7 @@
 #include "broker/command.h"
 #include "broker/keeper.h"
 #include "broker/log.h"
+#include "broker/notify.h"
 #include "broker/process.h"
 #include "broker/serve_options.h"
 #include "broker/takeover.h"
@@ -80,7 +81,10 @@ int sb_command_serve(int argc, char **argv)
     if (!st)
         st = run_broker(&broker, &options, argv, &error);
     sb_config_deinit(&broker.config);
-    return st ? sb_command_fail("serve", &error) : SB_EXIT_OK;
+    if (!st)
+        return SB_EXIT_OK;
+    sb_notify_failed(error.text);
+    return sb_command_fail("serve", &error);
 }
 
 int sb_command_check(int argc, char **argv)

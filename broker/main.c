@@ -4,6 +4,7 @@
 
 #include "broker/command.h"
 #include "broker/process.h"
+#include "proto/socket.h"
 #include "proto/wire.h"
 #include "sockbroker/sockbroker.h"
 
@@ -23,6 +24,7 @@ static const struct command {
     { "check", sb_command_check, "read and judge a configuration; binds nothing" },
     { "addresses", sb_command_addresses, "show the addresses of a host in the order to try them" },
     { "connect", sb_command_connect, "copy to and from a connection that the broker makes" },
+    { "service", sb_command_service, "run the broker as a service of Windows" },
 };
 
 static const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
@@ -63,9 +65,14 @@ static void print_usage(FILE *to)
 
 int main(int argc, char **argv)
 {
+    if (!sb_process_take_arguments(&argc, &argv)) {
+        fprintf(stderr, "sockbroker: no memory for the command line\n");
+        return SB_EXIT_FAILED;
+    }
     const char *name = argc > 1 ? argv[1] : "";
 
     sb_process_ignore_sigpipe();
+    sb_socket_prepare(); /* failing, the first call that needs it says why */
     if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
         print_usage(stdout);
         return SB_EXIT_OK;

@@ -103,3 +103,13 @@ void sb_notify_stopping(void)
 {
     tell("STOPPING=1");
 }
+
+void sb_notify_failed(const char *why)
+{
+    static const char begin[] = "STATUS=";
+    char message[MESSAGE_MAX];
+
+    snprintf(message, sizeof(message), "%s%s", begin, why);
+    replace_controls(message + sizeof(begin) - 1);
+    tell(message);
+}

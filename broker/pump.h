@@ -9,6 +9,10 @@
 
 #include "sockbroker/socket.h"
 
+/* The C runtime's numbers of a process's own files. */
+#define SB_PUMP_INPUT 0
+#define SB_PUMP_OUTPUT 1
+
 /* Returns when the peer has sent its end and everything is written. The files and the connection stay the caller's.
  * OK; CLOSED (nobody reads `out` any more), and the system's failures; error_out says which of the three it was. */
 sockbroker_status sb_pump_run(int in, int out, sockbroker_socket conn, struct sockbroker_error *error_out);
