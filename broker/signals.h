@@ -2,7 +2,7 @@
  *
  * POSIX: SIGTERM, SIGINT and SIGQUIT mean stop, SIGHUP reload, SIGUSR2 upgrade.
  * Windows: Ctrl-C, Ctrl-Break and the end of the console mean stop. A broker without a console is told by two events, which
- * its own account, SYSTEM and administrators may set: Global\sockbroker-PID-stop and Global\sockbroker-PID-reload.
+ * its own account and SYSTEM may set: Global\sockbroker-PID-stop and Global\sockbroker-PID-reload.
  */
 #ifndef SB_BROKER_SIGNALS_H
 #define SB_BROKER_SIGNALS_H
