@@ -1,12 +1,12 @@
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/ask.h"
 #include "broker/command.h"
+#include "broker/process.h"
 
 #define DEFAULT_MS 10000 /* as the broker has it */
 #define SPARE_MS 15000   /* from ready to the answer */
@@ -44,12 +44,7 @@ static bool read_timeout(const char *text, uint32_t *out)
 /* The broker may work elsewhere. */
 static bool read_binary(const char *text, char out[SB_BINARY_MAX + 1])
 {
-    char full[PATH_MAX];
-
-    if (!realpath(text, full) || strlen(full) > SB_BINARY_MAX)
-        return false;
-    memcpy(out, full, strlen(full) + 1);
-    return true;
+    return sb_process_full_path(text, out, SB_BINARY_MAX + 1);
 }
 
 /* Only an absent broker and wrong usage have codes of their own, whatever the new broker found wrong. */

@@ -41,10 +41,18 @@ sockbroker_status sb_custody_link_settle(const struct sb_custody_link *l)
     return SOCKBROKER_OK;
 }
 
-sockbroker_status sb_custody_link_follow(const struct sb_custody_link *l)
+sockbroker_status sb_custody_link_join(enum sb_keeping keeping, sockbroker_socket channel, struct sb_custody_link *link_out)
+{
+    (void)keeping;
+    (void)channel;
+    *link_out = (struct sb_custody_link){ SB_CUSTODIAN_NOBODY, SOCKBROKER_SOCKET_NONE };
+    return SOCKBROKER_OK;
+}
+
+sockbroker_status sb_custody_link_rename(const struct sb_custody_link *l)
 {
     (void)l;
-    return SOCKBROKER_UNSUPPORTED;
+    return SOCKBROKER_OK;
 }
 
 bool sb_custody_link_bind_life(uint32_t first_parent)

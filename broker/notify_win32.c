@@ -9,6 +9,13 @@ void sb_notify_ready(const char *status_line)
     sb_service_tell(SB_SERVICE_RUNNING);
 }
 
+/* The service manager knows the process that it has started. */
+void sb_notify_ready_as(unsigned pid)
+{
+    (void)pid;
+    sb_notify_ready("");
+}
+
 void sb_notify_reloading(void)
 {
 }

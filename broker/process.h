@@ -3,6 +3,7 @@
 #define SB_BROKER_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sockbroker/status.h"
@@ -22,15 +23,19 @@ void sb_process_raise_descriptors(uint64_t wanted, uint64_t *limit_out);
 
 /* Gives this process the limit that it began with, for a program to be started. Safe between fork() and exec(). */
 void sb_process_restore_descriptors(void);
+
 /* A keeper starts the broker with its signals blocked; call it once they are heard. */
 void sb_process_unblock_signals(void);
 
-/* The signal to upgrade would end a broker that does not know it. */
 /* The limits as they were before the first raise, soft and hard; 0: nobody has raised them. A broker that takes over sets those
  * of the first one. */
 void sb_process_first_descriptors(uint64_t *soft_out, uint64_t *hard_out);
 void sb_process_set_first_descriptors(uint64_t soft, uint64_t hard);
 
+/* The absolute path of a file that is there. False: it is not, or the path has no room. */
+bool sb_process_full_path(const char *path, char *full_out, size_t room);
+
+/* The signal to upgrade would end a broker that does not know it. */
 void sb_process_ignore_upgrade(void);
 
 /* The words of the command line as UTF-8; what main() was given, where it is that already. False: no memory. */

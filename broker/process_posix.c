@@ -1,7 +1,10 @@
 #include "broker/process.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -38,6 +41,13 @@ void sb_process_first_descriptors(uint64_t *soft_out, uint64_t *hard_out)
 void sb_process_set_first_descriptors(uint64_t soft, uint64_t hard)
 {
     first_limit = (struct rlimit){ soft, hard };
+}
+
+bool sb_process_full_path(const char *path, char *full_out, size_t room)
+{
+    char full[PATH_MAX];
+
+    return realpath(path, full) && (size_t)snprintf(full_out, room, "%s", full) < room;
 }
 
 void sb_process_raise_descriptors(uint64_t wanted, uint64_t *limit_out)

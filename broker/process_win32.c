@@ -3,6 +3,7 @@
 #include <winsock2.h>
 
 #include <shellapi.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/sid_win32.h"
@@ -52,6 +53,32 @@ void sb_process_raise_descriptors(uint64_t wanted, uint64_t *limit_out)
 
 void sb_process_restore_descriptors(void)
 {
+}
+
+void sb_process_first_descriptors(uint64_t *soft_out, uint64_t *hard_out)
+{
+    *soft_out = *hard_out = 0;
+}
+
+void sb_process_set_first_descriptors(uint64_t soft, uint64_t hard)
+{
+    (void)soft;
+    (void)hard;
+}
+
+bool sb_process_full_path(const char *path, char *full_out, size_t room)
+{
+    wchar_t *wide = NULL;
+    wchar_t full[MAX_PATH];
+    char *narrow = NULL;
+    bool ok = sb_text_widen(path, &wide) == SOCKBROKER_OK &&
+              GetFullPathNameW(wide, MAX_PATH, full, NULL) - 1u < MAX_PATH - 1u &&
+              GetFileAttributesW(full) != INVALID_FILE_ATTRIBUTES && sb_text_narrow(full, &narrow) == SOCKBROKER_OK &&
+              (size_t)snprintf(full_out, room, "%s", narrow) < room;
+
+    free(wide);
+    free(narrow);
+    return ok;
 }
 
 /* main() has them in the code page of the system, which lacks most letters. */

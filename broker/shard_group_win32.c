@@ -92,3 +92,10 @@ enum sb_accept_result sb_shard_group_take_queue(struct sb_shard_group *g, size_t
     *n_out = 0;
     return SB_ACCEPT_EMPTY;
 }
+
+void sb_shard_group_join(const struct sb_shard_request *as, sockbroker_socket *socks, struct sb_shard_group *group_out)
+{
+    (void)as;
+    (void)socks;
+    *group_out = (struct sb_shard_group){ 0 };
+}
