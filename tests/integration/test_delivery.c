@@ -244,11 +244,10 @@ static void workers_killed_with_connections_waiting_lose_nothing(void **state)
         uint64_t next_ms = kit_now_ms() + STEP_MS;
 
         for (bool killed = false; !killed && !kit_load_is_over(load); tries++) {
-            kit_process_signal(c.workers[i], SIGSTOP);
-            kit_process_wait_stopped(c.workers[i]);
+            kit_process_stop(c.workers[i]);
             killed = has_empty_hands(&c, i, before[i]);
             if (!killed)
-                kit_process_signal(c.workers[i], SIGCONT);
+                kit_process_go_on(c.workers[i]);
             else
                 before[i] = kit_journal_answered(&c.journals[i]);
             if (killed)
@@ -266,7 +265,7 @@ static void workers_killed_with_connections_waiting_lose_nothing(void **state)
     assert_true(kills > 2);
     assert_true(kit_counters(b, "web").released > 0);
     for (unsigned i = 0; i < N_WORKERS; i++) /* the last one may still be stopped */
-        kit_process_signal(c.workers[i], SIGCONT);
+        kit_process_go_on(c.workers[i]);
     finish(&c);
 }
 
@@ -321,10 +320,10 @@ static void connections_of_stopped_workers_go_to_others(void **state)
         struct kit_process *w = c.workers[stops++ % N_WORKERS];
         uint64_t next_ms = kit_now_ms() + STEP_MS;
 
-        kit_process_signal(w, SIGSTOP);
+        kit_process_halt(w);
         while (kit_now_ms() < next_ms && !kit_load_is_over(load))
             kit_pause(10);
-        kit_process_signal(w, SIGCONT);
+        kit_process_go_on(w);
         kit_broker_wait_worker(b, w->title, "ready");
     }
     kit_load_finish(load, &r);
@@ -360,8 +359,7 @@ static void stopped_worker_comes_back_and_serves(void **state)
     int socks[5];
 
     kit_broker_wait_worker(b, "slow", "ready");
-    kit_process_signal(slow, SIGSTOP);
-    kit_process_wait_stopped(slow);
+    kit_process_stop(slow);
     for (unsigned i = 0; i < 5; i++)
         socks[i] = kit_connect(NULL, i % 2 ? "::1" : "127.0.0.1", port);
     kit_broker_wait_worker(b, "slow", "stuck");
@@ -375,7 +373,7 @@ static void stopped_worker_comes_back_and_serves(void **state)
     }
     kit_worker_stop(quick);
     kit_broker_wait_worker(b, "quick", "gone");
-    kit_process_signal(slow, SIGCONT);
+    kit_process_go_on(slow);
     kit_broker_wait_worker(b, "slow", "ready");
     kit_read_only_answer(kit_connect(NULL, "::1", port), &a);
     assert_string_equal(a.worker, "slow");
@@ -410,7 +408,7 @@ static void taken_connection_waits_for_its_stopped_worker(void **state)
         assert_string_equal(a.worker, "quick");
     }
     assert_true(kit_is_silent(socks[0], 200));
-    kit_process_signal(slow, SIGCONT);
+    kit_process_go_on(slow);
     kit_read_only_answer(socks[0], &a);
     assert_string_equal(a.worker, "slow");
     check_counters(b, 3);
@@ -440,7 +438,7 @@ static void connections_on_their_way_are_served_before_the_broker_ends(void **st
     struct kit_load *load =
         kit_load_start(&(struct kit_load_options){ .port = kit_broker_port(b, "web"), .total = TOTAL, .concurrency = TOTAL });
     kit_until(kit_load_connected(load) == TOTAL);
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     kit_load_finish(load, &r);
     kit_load_print(*state, &r);
     kit_load_check_all_answered(&r, TOTAL);
@@ -462,7 +460,7 @@ static void stopping_under_load_leaves_nobody_without_answer(void **state)
     start_crew(&c, b, &nothing_more);
     struct kit_load *load = kit_load_start(&(struct kit_load_options){ .port = kit_broker_port(b, "web"), .total = TOTAL });
     kit_load_wait(load, TOTAL / 3);
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     kit_load_finish(load, &r);
     kit_load_print(*state, &r);
     assert_int_equal(r.empty + r.wrong + r.timeout, 0);
@@ -487,13 +485,12 @@ static void unread_connections_survive_the_broker(void **state)
     int socks[5];
 
     kit_broker_wait_worker(b, "w1", "ready");
-    kit_process_signal(w, SIGSTOP);
-    kit_process_wait_stopped(w);
+    kit_process_stop(w);
     for (unsigned i = 0; i < 5; i++)
         socks[i] = kit_connect(NULL, i % 2 ? "::1" : "127.0.0.1", port);
     wait_unacked(b, 5);
     kit_broker_kill(b);
-    kit_process_signal(w, SIGCONT);
+    kit_process_go_on(w);
     for (unsigned i = 0; i < 5; i++) {
         kit_read_only_answer(socks[i], &a);
         assert_string_equal(a.worker, "w1");
@@ -564,8 +561,7 @@ static void naive_hand_over_loses_connections(void **state)
         w[i] = kit_process_start("naive", SB_NAIVE_EXE, &(struct kit_start){ .args = { port } });
         snprintf(port, sizeof(port), "%u", (unsigned)strtoul(kit_process_wait_log(w[i], "ready ") + 6, NULL, 10));
     }
-    kit_process_signal(w[0], SIGSTOP);
-    kit_process_wait_stopped(w[0]);
+    kit_process_stop(w[0]);
     struct kit_load *load = kit_load_start(
         &(struct kit_load_options){ .port = (uint16_t)strtoul(port, NULL, 10), .total = 4000, .concurrency = CONCURRENCY });
     kit_until(longest_queue((uint16_t)strtoul(port, NULL, 10)) >=

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "tests/support/kit_deposit.h"
-#include "tests/support/kit_sockaddr.h"
+#include "tests/support/net.h"
 
 #define OWNER "54320" /* users who have no name here */
 #define STRANGER "54321"
@@ -45,8 +45,8 @@ static void check_connection(const struct sockbroker_conn *conn, const char *hos
     assert_false(info->listening);
     assert_false(info->nonblocking);
     assert_int_equal(info->socket_family, strchr(host, ':') ? SOCKBROKER_IPV6 : SOCKBROKER_IPV4);
-    assert_int_equal(info->peer.port, kit_own_port(client));
-    assert_int_equal(info->local.port, kit_own_port(conn->sock));
+    assert_int_equal(info->peer.port, net_port(client));
+    assert_int_equal(info->local.port, net_port(conn->sock));
 }
 
 static void connection_comes_back_with_unread_bytes_and_state(void **state)
@@ -157,7 +157,7 @@ static void udp_socket_keeps_its_datagrams(void **state)
         int server = kit_bind_udp(hosts[i], &port);
         int client = kit_bind_udp(hosts[i], &client_port);
         struct sockaddr_storage to;
-        socklen_t len = kit_sockaddr(hosts[i], port, &to);
+        socklen_t len = net_address(hosts[i], port, &to);
 
         assert_int_equal(connect(client, (struct sockaddr *)&to, len), 0);
         kit_send(client, "before");
@@ -224,7 +224,7 @@ static void status_lists_deposits(void **state)
     assert_string_equal(d.owner, "left-it");
     assert_int_equal(d.uid, geteuid());
     assert_string_equal(d.kind, "connection");
-    assert_int_equal(d.peer.port, kit_own_port(ends[7][0]));
+    assert_int_equal(d.peer.port, net_port(ends[7][0]));
     assert_int_equal(d.state_len, 7);
     assert_true(d.expires_ms > 3500000 && d.expires_ms <= 3600000);
     assert_string_equal(d.taken_by, "");
@@ -317,7 +317,7 @@ static void deposits_end_with_the_broker(void **state)
     assert_int_equal(kit_deposit(w, "c", ends[1], 5, &error), SOCKBROKER_OK);
     close(ends[1]);
     sockbroker_worker_close(w);
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     kit_expect_end(&ends[0]);
     kit_broker_wait_log(b, "event=deposit_closed deposit=c worker=w");
     assert_int_equal(kit_process_wait(b->process), 0);

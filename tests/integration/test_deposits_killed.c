@@ -183,7 +183,7 @@ static void worker_stopped_before_the_socket_has_left_loses_the_name_to_others(v
         kit_process_tell(doomed, "deposit c 65536");
         kit_process_wait_stopped(doomed);
         int client = leave_one(w);
-        kit_process_signal(doomed, SIGCONT);
+        kit_process_go_on(doomed);
         kit_process_wait_log(doomed, "deposit c gave NAME_TAKEN");
         kit_mover_ask(doomed, "write mine", "wrote");
         kit_expect(its_client, "mine\n");
@@ -213,7 +213,7 @@ static void worker_stopped_after_the_socket_has_left_is_not_needed_any_more(void
     kit_process_wait_stopped(doomed);
     kit_wait_deposits(b, 1);
     kit_withdraw(w, "c", 3000, &conn);
-    kit_process_signal(doomed, SIGCONT);
+    kit_process_go_on(doomed);
     kit_process_wait_log(doomed, "deposit c gave OK");
     kit_send(conn.sock, "alive");
     kit_expect(client, "alive");
@@ -247,7 +247,7 @@ static void deposit_waits_for_a_stopped_taker(void **state)
         assert_true(kit_find_deposit(b, "c", &d));
         assert_string_equal(d.taken_by, "doomed");
         if (i < 2) {
-            kit_process_signal(doomed, SIGCONT);
+            kit_process_go_on(doomed);
             kit_process_wait_log(doomed, "withdraw c gave OK: 3000 bytes whole");
             kit_mover_stop(doomed);
             kit_expect_end(&client);
@@ -277,7 +277,7 @@ static void taker_that_lost_its_connection_meanwhile_settles_all_the_same(void *
         kit_process_tell(doomed, "withdraw c");
         kit_process_wait_stopped(doomed);
         kit_until(fault_broker_status(b).busy_refusals > refused);
-        kit_process_signal(doomed, SIGCONT);
+        kit_process_go_on(doomed);
         kit_process_wait_log(doomed, "withdraw c gave ");
         kit_until(strchr(strstr(doomed->log, "withdraw c gave "), '\n'));
         bool has_it = strstr(doomed->log, "withdraw c gave OK: 3000 bytes whole");

@@ -646,7 +646,7 @@ static void resume_secret_takes_the_name_over(void **state)
     sockbroker_socket taken; /* what the first had not read */
     fault_raw_report(&second, fault_raw_must_take(&second, &taken), SB_VERDICT_ACK);
     sb_socket_close(&taken);
-    assert_int_equal(fault_end_of(&sock), 0);
+    assert_false(fault_ends_reset(&sock));
     fault_raw_close(&first);
     fault_raw_close(&second);
     finish(b, NULL);
@@ -661,7 +661,7 @@ static void name_of_a_dead_worker_is_free_at_once(void **state)
     for (unsigned i = 0; i < 20; i++) {
         struct kit_process *w = kit_worker_start(b, "w1", "hello", NULL);
 
-        kit_process_signal(w, SIGKILL);
+        kit_process_strike(w);
         kit_process_wait(w);
         kit_process_free(w);
     }

@@ -118,7 +118,7 @@ static void touched_connection_is_never_given_to_a_second_worker(void **state)
         kit_broker_wait_log(b, "event=connection_in_doubt");
         if (i == 2)
             assert_int_equal(recv(sock, bytes, 4, MSG_WAITALL), 4);
-        assert_int_equal(fault_end_of(&sock), ECONNRESET);
+        assert_true(fault_ends_reset(&sock));
         struct sb_endpoint_counters c = kit_counters(b, "web");
         assert_int_equal(c.in_doubt, 1);
         assert_int_equal(c.released, 0);
@@ -142,7 +142,7 @@ static void broker_has_let_go_of_acked_connections_when_their_worker_dies(void *
     fault_wait_connections(b, 0);
     kit_process_kill(w1);
     for (unsigned i = 0; i < 5; i++)
-        fault_end_of(&socks[i]); /* one way or the other */
+        fault_ends_reset(&socks[i]); /* one way or the other */
     kit_broker_wait_worker(b, "w1", "gone");
     struct sb_endpoint_counters c = kit_counters(b, "web");
     assert_int_equal(c.acked, 5);
@@ -334,7 +334,7 @@ static void message_settling_unknown_or_repeated_ids_changes_nothing(void **stat
     struct sb_endpoint_counters c = kit_counters(b, "web");
     assert_int_equal(c.acked, 1);
     sb_socket_close(&taken);
-    assert_int_equal(fault_end_of(&sock), 0);
+    assert_false(fault_ends_reset(&sock));
     fault_raw_close(&raw);
     finish(b, start_worker(b, "w2", "hello", NULL));
 }
@@ -349,8 +349,7 @@ static void stopped_worker_loses_what_it_has_not_read_and_comes_back(void **stat
     int socks[6];
 
     (void)state;
-    kit_process_signal(w1, SIGSTOP);
-    kit_process_wait_stopped(w1);
+    kit_process_stop(w1);
     fault_connect_many(kit_broker_port(b, "web"), socks, 6);
     kit_broker_wait_worker(b, "w1", "stuck");
     struct kit_process *w2 = start_worker(b, "w2", "hello", NULL);
@@ -358,7 +357,7 @@ static void stopped_worker_loses_what_it_has_not_read_and_comes_back(void **stat
     fault_check_serves(b, 20); /* new ones go elsewhere: nobody waits */
     assert_int_equal(kit_worker_status(b, "w1").served, 0);
     assert_int_equal(kit_counters(b, "web").in_doubt, 0);
-    kit_process_signal(w1, SIGCONT);
+    kit_process_go_on(w1);
     kit_broker_wait_worker(b, "w1", "ready");
     kit_worker_stop(w1);
     kit_broker_wait_worker(b, "w1", "gone");
@@ -445,7 +444,7 @@ static void window_that_is_full_gets_no_more(void **state)
     assert_int_equal(kit_worker_status(b, "raw").unacked, 3);
     kit_process_kill(raw);
     struct kit_process *w2 = start_worker(b, "w2", "hello", NULL);
-    fault_end_of(&socks[2]); /* acked: its worker is dead */
+    fault_ends_reset(&socks[2]); /* acked: its worker is dead */
     assert_int_equal(fault_answers_by(socks, 2, "w2"), 2);
     assert_int_equal(fault_answers_by(socks + 3, 2, "w2"), 2);
     finish(b, w2);
@@ -467,7 +466,7 @@ static void worker_that_never_acks_lives_on_without_kill_stuck(void **state)
     kit_process_tell(raw, "ack");
     fault_wait_unacked(b, "raw", 0);
     kit_process_kill(raw);
-    fault_end_of(&sock);
+    fault_ends_reset(&sock);
     finish(b, start_worker(b, "w2", "hello", NULL));
 }
 
@@ -501,8 +500,8 @@ static void acks_for_foreign_future_and_repeated_ids_release_nothing(void **stat
     assert_int_equal(kit_counters(b, "web").acked, 2);
     sb_socket_close(&taken_one);
     sb_socket_close(&taken_two);
-    fault_end_of(&socks[0]);
-    fault_end_of(&socks[1]);
+    fault_ends_reset(&socks[0]);
+    fault_ends_reset(&socks[1]);
     fault_raw_close(&one);
     fault_raw_close(&two);
     kit_broker_wait_ready(b, 0);
@@ -544,18 +543,17 @@ static void pair_that_is_full_is_back_pressure(void **state)
     struct kit_load_result r;
 
     (void)state;
-    kit_process_signal(w1, SIGSTOP);
-    kit_process_wait_stopped(w1);
+    kit_process_stop(w1);
     struct kit_load *load =
         kit_load_start(&(struct kit_load_options){ .port = kit_broker_port(b, "web"), .total = 1500, .concurrency = 1200 });
     kit_broker_wait_log(b, "event=worker_blocked worker=w1");
-    kit_process_signal(w2, SIGSTOP); /* now nobody can take anything */
+    kit_process_halt(w2); /* now nobody can take anything */
     kit_process_wait_stopped(w2);
-    kit_process_signal(w2, SIGCONT);
+    kit_process_go_on(w2);
     kit_until(kit_load_done(load) > 0);
     kit_until(kit_load_done(load) + kit_worker_status(b, "w1").unacked >= 1500);
     fault_check_idle(b->process->pid, 500, 0.25); /* w1 is full and stays so */
-    kit_process_signal(w1, SIGCONT);
+    kit_process_go_on(w1);
     kit_load_finish(load, &r);
     kit_load_check_all_answered(&r, 1500);
     struct sb_endpoint_counters c = kit_counters(b, "web");
@@ -711,12 +709,11 @@ static void worker_that_stops_while_idle_goes_silent_and_comes_back(void **state
     struct kit_process *w1 = start_worker(b, "w1", "hello", NULL);
 
     (void)state;
-    kit_process_signal(w1, SIGSTOP);
-    kit_process_wait_stopped(w1);
+    kit_process_stop(w1);
     kit_broker_wait_worker(b, "w1", "silent");
     int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
     fault_wait_held(b, 1); /* it gets nothing */
-    kit_process_signal(w1, SIGCONT);
+    kit_process_go_on(w1);
     assert_int_equal(fault_answers_by(&sock, 1, "w1"), 1);
     kit_broker_wait_worker(b, "w1", "ready");
     finish(b, w1);
@@ -807,9 +804,9 @@ static void broker_never_blocks_on_a_copy_that_a_worker_spoils(void **state)
     for (unsigned i = 0; i < 4; i++)
         sb_socket_close(&taken[i]);
     assert_int_equal(fault_answers_by(&socks[2], 1, "w2"), 1);
-    fault_end_of(&socks[0]);
-    fault_end_of(&socks[1]);
-    assert_int_equal(fault_end_of(&socks[3]), 0);
+    fault_ends_reset(&socks[0]);
+    fault_ends_reset(&socks[1]);
+    assert_false(fault_ends_reset(&socks[3]));
     struct sb_endpoint_counters c = kit_counters(b, "web");
     assert_int_equal(c.acked, 102);
     assert_int_equal(c.nacked, 3);

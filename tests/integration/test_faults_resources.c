@@ -245,7 +245,7 @@ static void log_that_nobody_reads_blocks_nothing(void **state)
     kit_load_check_all_answered(&load, 500);
     kit_worker_stop(w);
     uint64_t begin_ms = kit_now_ms();
-    kit_process_signal(b.process, SIGTERM);
+    kit_process_ask_end(b.process);
     assert_int_equal(kit_process_wait(b.process), 0);
     assert_true(kit_now_ms() - begin_ms < 10000);
     kit_process_free(b.process);
@@ -276,7 +276,7 @@ static void of_two_brokers_one_wins_and_is_not_harmed(void **state)
         struct kit_process *w = start_worker(winner, "w1");
         fault_check_serves(winner, 5);
         kit_worker_stop(w);
-        kit_process_signal(winner->process, SIGTERM);
+        kit_process_ask_end(winner->process);
         assert_int_equal(kit_process_wait(winner->process), 0);
         kit_broker_free(two);
         kit_broker_free(one); /* the directory is its own */
@@ -438,7 +438,7 @@ static void longest_path_serves(void **state)
         "broker", SB_BROKER_EXE, &(struct kit_start){ .args = { "serve", "--endpoint", "web=[::]:0", "--dir", path } });
     kit_process_wait_log(p, "event=ready");
     assert_int_equal(kit_run(status, output, sizeof(output)), 0);
-    kit_process_signal(p, SIGTERM);
+    kit_process_ask_end(p);
     assert_int_equal(kit_process_wait(p), 0);
     kit_process_free(p);
     remove_dir(path);
@@ -476,7 +476,7 @@ static void crowd_of_workers_is_admitted_at_once(void **state)
     n_ready = n;
     printf("%u of %u workers admitted in %u ms; slowest client %u ms\n", n_ready, n, (unsigned)took_ms, r.slowest_ms);
     for (unsigned i = 0; i < n; i++)
-        kit_process_signal(all[i], SIGTERM);
+        kit_process_ask_end(all[i]);
     for (unsigned i = 0; i < n; i++) {
         assert_int_equal(kit_process_wait(all[i]), 0);
         kit_process_free(all[i]);

@@ -14,8 +14,8 @@
 
 #include "sockbroker/request.h"
 #include "tests/support/fault.h"
-#include "tests/support/kit_sockaddr.h"
 #include "tests/support/kit_upgrade.h"
+#include "tests/support/net.h"
 
 #define N_WORKERS 4
 #define BACK_MS 1000   /* a handful of workers after a crash, F50 */
@@ -145,7 +145,7 @@ static void close_many(int *socks, unsigned n)
 static void send_datagram(const char *to, uint16_t port)
 {
     struct sockaddr_storage there;
-    socklen_t len = kit_sockaddr(to, port, &there);
+    socklen_t len = net_address(to, port, &there);
     int sock = socket(there.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     assert_int_equal(sendto(sock, "x", 1, 0, (struct sockaddr *)&there, len), 1);
@@ -319,7 +319,7 @@ static void held_connections_are_lost(void **state)
     sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
     fault_wait_held(b, 1);
     crash(b);
-    fault_end_of(&sock);
+    fault_ends_reset(&sock);
     kit_broker_stop(b);
 }
 
@@ -446,8 +446,7 @@ static void slot_of_a_dead_worker_is_free(void **state)
     (void)state;
     kit_process_wait_log(dead, "ready\n");
     kit_until(kit_counters(b, "web").granted == 1);
-    kit_process_signal(dead, SIGSTOP);
-    kit_process_wait_stopped(dead);
+    kit_process_stop(dead);
     connect_many(port, socks, 4);
     unsigned before = n_ready(b);
     kill_broker(b);
@@ -611,7 +610,7 @@ static void signals_reach_the_broker(void **state)
     kit_process_signal(b->process, SIGUSR2);
     kit_until(is_gone(broker));
     pid_t next = last_pid(b, "broker_followed");
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     kit_process_wait_log(b->process, "event=stopping");
     assert_int_equal(kit_process_wait(b->process), 0);
     assert_true(is_gone(next));
@@ -737,8 +736,8 @@ static void upgrade_meanwhile_a_stop_reaches_the_new_one(void **state)
     kit_process_wait_log(b->process, "event=broker_followed");
     struct kit_process heir = { .pid = last_pid(b, "broker_followed"), .title = "heir" };
     kit_process_wait_stopped(&heir);
-    kit_process_signal(b->process, SIGTERM);
-    kit_process_signal(&heir, SIGCONT);
+    kit_process_ask_end(b->process);
+    kit_process_go_on(&heir);
     assert_int_equal(kit_process_wait(command), 0);
     kit_process_free(command);
     assert_int_equal(kit_process_wait(b->process), 0);
@@ -864,7 +863,7 @@ static void stop_with(struct kit_broker *b, struct file *f)
 static bool is_refused(const char *to, uint16_t port)
 {
     struct sockaddr_storage there;
-    socklen_t len = kit_sockaddr(to, port, &there);
+    socklen_t len = net_address(to, port, &there);
     int sock = socket(there.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool refused = connect(sock, (struct sockaddr *)&there, len) && errno == ECONNREFUSED;
 
@@ -1072,12 +1071,12 @@ static struct kit_process *start_by_manager(struct manager *m, const char *dir, 
 static int listen_at(const char *host, uint16_t *port_out)
 {
     struct sockaddr_storage at;
-    socklen_t len = kit_sockaddr(host, 0, &at);
+    socklen_t len = net_address(host, 0, &at);
     int sock = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_int_equal(bind(sock, (struct sockaddr *)&at, len), 0);
     assert_int_equal(listen(sock, 16), 0);
-    *port_out = kit_own_port(sock);
+    *port_out = net_port(sock);
     return sock;
 }
 
@@ -1112,7 +1111,7 @@ static void descriptor_store_does_the_keepers_job(void **state)
     struct kit_process *w = kit_worker_start(&b, "w", "hello", NULL);
     assert_int_equal(fault_answers_by(&sock, 1, "w"), 1);
     kit_worker_stop(w);
-    kit_process_signal(p, SIGTERM);
+    kit_process_ask_end(p);
     serve_as_manager(&m, s, &n, "STOPPING=1");
     assert_int_equal(kit_process_wait(p), 0);
     assert_int_equal(n, 1); /* a restart of the service finds it there */
@@ -1151,7 +1150,7 @@ static void upgrade_goes_on_with_the_descriptor_store(void **state)
     kit_upgrade_follow(b, 0);
     assert_int_equal(n, 1);
     assert_int_equal(strncmp(s[0].name, "listener/stays/", 15), 0);
-    assert_int_equal(kit_own_port(s[0].fd), stays);
+    assert_int_equal(net_port(s[0].fd), stays);
     kit_until(is_refused("127.0.0.1", goes));
     command = kit_upgrade_start(b, NULL); /* as it is */
     serve_as_manager(&m, s, &n, "MAINPID=");
@@ -1199,7 +1198,7 @@ static void activated_sockets_are_adopted(void **state)
     look_at_descriptors(p->pid, &kinds);
     assert_int_equal(count_kind(&kinds, "socket"), 1 + 2);
     (void)numbers;
-    kit_process_signal(p, SIGTERM);
+    kit_process_ask_end(p);
     assert_int_equal(kit_process_wait(p), 0);
     kit_process_free(p);
     snprintf(path, sizeof(path), "%s/lock", dir);

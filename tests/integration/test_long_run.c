@@ -389,7 +389,7 @@ static void nobody_notices_anything(void **state)
     print_tallies(&r);
     for (unsigned i = 0; i < LONG_CLIENTS; i++)
         kit_close(&r.longs[i]);
-    kit_process_signal(http, SIGTERM);
+    kit_process_ask_end(http);
     assert_int_equal(kit_process_wait(http), 0);
     kit_process_free(http);
     kit_worker_stop(r.own);

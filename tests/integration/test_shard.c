@@ -49,8 +49,7 @@ static struct kit_process *start_worker(struct kit_broker *b, const char *name)
 
 static void stop_process(struct kit_process *w)
 {
-    kit_process_signal(w, SIGSTOP);
-    kit_process_wait_stopped(w);
+    kit_process_stop(w);
 }
 
 static void finish(struct kit_broker *b)
@@ -295,7 +294,7 @@ static void plain_reuseport_loses_the_queue_of_a_killed_worker(void **state)
     kit_process_wait_log(w2, "ready ");
     kit_process_kill(w1);
     for (unsigned i = 0; i < QUEUE; i++)
-        assert_int_equal(fault_end_of(&socks[i]), ECONNRESET);
+        assert_true(fault_ends_reset(&socks[i]));
     kit_process_kill(w2);
 }
 
@@ -312,7 +311,7 @@ static void the_queue_of_a_drained_worker_goes_to_others(void **state)
     assert_int_equal(fault_answers_by(socks, QUEUE, "w2"), QUEUE);
     fault_connect_many(kit_broker_port(b, "web"), socks, QUEUE);
     assert_int_equal(fault_answers_by(socks, QUEUE, "w2"), QUEUE); /* nothing new for it */
-    kit_process_signal(w1, SIGCONT);
+    kit_process_go_on(w1);
     kit_process_wait_log(w1, "draining");
     assert_int_equal(kit_process_wait(w1), 0);
     kit_process_free(w1);
@@ -334,7 +333,7 @@ static void the_queue_of_a_stuck_worker_goes_to_others_until_it_is_back(void **s
     kit_broker_wait_worker(b, "w1", "stuck");
     fault_connect_many(kit_broker_port(b, "web"), socks, QUEUE);
     assert_int_equal(fault_answers_by(socks, QUEUE, "w2"), QUEUE);
-    kit_process_signal(w1, SIGCONT);
+    kit_process_go_on(w1);
     kit_broker_wait_worker(b, "w1", "ready");
     kit_worker_stop(w2);
     kit_broker_wait_worker(b, "w2", "gone");
@@ -478,7 +477,7 @@ static void a_worker_that_shuts_its_socket_down_hurts_nobody_else(void **state)
     }
     kit_broker_wait_log(
         b, "event=listener_repaired endpoint=web slot=1 cause=\"shut down or connected\" by=\"w1\" result=listens");
-    kit_process_signal(w2, SIGCONT);
+    kit_process_go_on(w2);
     assert_int_equal(fault_answers_by(socks, QUEUE, "w2"), QUEUE);
     load(b, 1000, &r);
     assert_in_range(kit_load_by_worker(&r, "w1"), 405, 595);
@@ -554,15 +553,14 @@ static void a_socket_that_cannot_listen_again_is_replaced(void **state)
     assert_int_equal(fault_answers_by(socks, QUEUE, "w2"), QUEUE);
     kit_broker_wait_worker(b, "w1", "stuck"); /* the odds that nothing of it was in its queue are one in a million */
     int sock = kit_worker_borrow(w1, "web", 0);
-    kit_process_signal(b->process, SIGSTOP);
-    kit_process_wait_stopped(b->process);
+    kit_process_stop(b->process);
     assert_int_equal(shutdown(sock, SHUT_RDWR), 0);
     assert_int_equal(setsockopt(sock, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)), 0);
-    kit_process_signal(b->process, SIGCONT);
+    kit_process_go_on(b->process);
     kit_broker_wait_log(b, "slot=0 cause=\"shut down or connected\" by=\"w1\" result=replaced");
     fault_check_idle(b->process->pid, 300, 0.3);
     load(b, 200, &r);
-    kit_process_signal(w1, SIGCONT);
+    kit_process_go_on(w1);
     kit_process_wait_log(w1, "draining");
     assert_int_equal(kit_process_wait(w1), 0);
     kit_process_free(w1);
@@ -601,7 +599,7 @@ static void workers_killed_under_load_lose_nothing(void **state)
 
         stop_process(*victim);
         if (!has_empty_hands(*victim, idle_fds)) {
-            kit_process_signal(*victim, SIGCONT);
+            kit_process_go_on(*victim);
             continue;
         }
         unsigned done = kit_load_done(l) + 100;

@@ -32,8 +32,7 @@ static struct kit_process *start_worker(struct kit_broker *b, const char *name)
 
 static void stop_process(struct kit_process *w)
 {
-    kit_process_signal(w, SIGSTOP);
-    kit_process_wait_stopped(w);
+    kit_process_stop(w);
 }
 
 static void finish(struct kit_broker *b)
@@ -356,13 +355,12 @@ static void a_socket_that_cannot_listen_again_is_replaced(void **state)
     assert_int_equal(listen(listener, 1), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&elsewhere, &len), 0);
     stop_process(w1);
-    kit_process_signal(b->process, SIGSTOP);
-    kit_process_wait_stopped(b->process);
+    kit_process_stop(b->process);
     shut_down(sock);
     assert_true(!connect(sock, (struct sockaddr *)&elsewhere, len) || errno == EINPROGRESS);
-    kit_process_signal(b->process, SIGCONT);
+    kit_process_go_on(b->process);
     kit_broker_wait_log(b, "event=socket_lost endpoint=web");
-    kit_process_signal(w1, SIGCONT);
+    kit_process_go_on(w1);
     kit_process_wait_log(w1, "draining"); /* what it has is of no use any more */
     assert_int_equal(kit_process_wait(w1), 0);
     kit_process_free(w1);
@@ -391,7 +389,7 @@ static void a_killed_worker_takes_no_queue_with_it(void **state)
     fault_connect_many(port, socks, QUEUE);
     kit_process_kill(w1);
     kit_broker_wait_worker(b, "w1", "gone");
-    kit_process_signal(w2, SIGCONT);
+    kit_process_go_on(w2);
     assert_int_equal(fault_answers_by(socks, QUEUE, "w2"), QUEUE);
     stop_process(w2);
     fault_connect_many(port, socks, QUEUE);
@@ -416,7 +414,7 @@ static void a_stopped_worker_keeps_nobody_waiting(void **state)
     kit_load_run(&(struct kit_load_options){ .port = kit_broker_port(b, "web"), .total = 200, .concurrency = 1 }, &r);
     kit_load_check_all_answered(&r, 200);
     assert_int_equal(kit_load_by_worker(&r, "w2"), 200);
-    kit_process_signal(w1, SIGCONT);
+    kit_process_go_on(w1);
     kit_worker_stop(w1);
     kit_worker_stop(w2);
     finish(b);
@@ -448,7 +446,7 @@ static void workers_killed_under_load_lose_nothing(void **state)
 
         stop_process(w[i]);
         if (!has_empty_hands(w[i], idle_fds)) {
-            kit_process_signal(w[i], SIGCONT);
+            kit_process_go_on(w[i]);
             continue;
         }
         kit_process_kill(w[i]);
@@ -780,7 +778,7 @@ static void workers_go_on_when_the_broker_has_ended(void **state)
     (void)state;
     struct kit_load *load = kit_load_start(&(struct kit_load_options){ .port = port, .total = 2000, .per_second = 4000 });
     kit_load_wait(load, 200);
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     assert_int_equal(kit_process_wait(b->process), 0);
     kit_load_finish(load, &r);
     kit_load_check_all_answered(&r, 2000);
@@ -825,7 +823,7 @@ static void check_sample(const char *endpoint)
         check_greeting(kit_connect(NULL, "127.0.0.1", port), "hello from w1 over IPv4\n");
         check_greeting(kit_connect(NULL, "::1", port), "hello from w1 over IPv6\n");
     }
-    kit_process_signal(w1, SIGTERM);
+    kit_process_ask_end(w1);
     assert_int_equal(kit_process_wait(w1), 0);
     kit_process_free(w1);
     int waits = kit_connect(NULL, "::1", port);

@@ -659,7 +659,7 @@ static void leave_in_order_when_the_broker_stops(void **state)
     (void)state;
     kit_broker_wait_ready(b, 2);
     int sock = held_connection(b, &a);
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     assert_int_equal(kit_process_wait(b->process), 0);
     while (b->process->out >= 0) /* the workers had the same pipe: its end is theirs */
         kit_pause(100);
@@ -685,9 +685,9 @@ static void leave_at_once_at_the_second_signal(void **state)
     (void)state;
     kit_broker_wait_ready(b, 2);
     int sock = held_connection(b, &a);
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     kit_broker_wait_log(b, "event=worker_drains");
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     assert_int_equal(kit_process_wait(b->process), 0);
     kit_close(&sock);
     kit_broker_free(b);
@@ -705,7 +705,7 @@ static void leave_after_serving_what_waits(void **state)
     kit_broker_wait_ready(b, 1);
     for (unsigned i = 0; i < 10; i++)
         socks[i] = kit_connect(NULL, i % 2 ? "::1" : "127.0.0.1", kit_broker_port(b, "web"));
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     for (unsigned i = 0; i < 10; i++)
         kit_read_only_answer(socks[i], &a);
     assert_int_equal(kit_process_wait(b->process), 0);
@@ -884,7 +884,7 @@ static void pause_ends_when_the_broker_stops(void **state)
     must_run(b, "pause", "web", NULL);
     int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
     kit_broker_wait_status(b, holds, &n_held, "the connection held");
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     kit_read_only_answer(sock, &a);
     assert_int_equal(kit_process_wait(b->process), 0);
     kit_broker_free(b);

@@ -55,7 +55,7 @@ static struct kit_process *start_echo(struct kit_broker *b, const char *name, ui
 /* SIGTERM, and exit code 0. */
 static void stop_echo(struct kit_process *w)
 {
-    kit_process_signal(w, SIGTERM);
+    kit_process_ask_end(w);
     assert_int_equal(kit_process_wait(w), 0);
     kit_process_free(w);
 }
@@ -262,19 +262,18 @@ static void end_worker(struct kit_broker *b, struct kit_process *w, enum end how
         assert_int_equal(kit_process_wait(w), 0);
         break;
     case BY_SIGTERM:
-        kit_process_signal(w, SIGTERM);
+        kit_process_ask_end(w);
         assert_int_equal(kit_process_wait(w), 0);
         break;
     case BY_KILL_WHILE_STOPPED:
-        kit_process_signal(w, SIGSTOP);
-        kit_process_wait_stopped(w);
+        kit_process_stop(w);
         kit_udp_send(u, 30);
-        kit_process_signal(w, SIGKILL);
+        kit_process_strike(w);
         assert_int_equal(kit_process_wait(w), 128 + SIGKILL);
         break;
     case BY_KILL:
     case ENDS:
-        kit_process_signal(w, SIGKILL);
+        kit_process_strike(w);
         assert_int_equal(kit_process_wait(w), 128 + SIGKILL);
         break;
     }
@@ -329,10 +328,9 @@ static void each_slot_keeps_its_datagrams(void **state)
         workers[i] = start_echo(b, names[i], 1);
     kit_broker_wait_ready(b, 3);
     for (unsigned i = 0; i < 3; i++) {
-        kit_process_signal(workers[i], SIGSTOP);
-        kit_process_wait_stopped(workers[i]);
+        kit_process_stop(workers[i]);
         kit_udp_send(&u, 90); /* a third of it is for the one that is stopped */
-        kit_process_signal(workers[i], SIGKILL);
+        kit_process_strike(workers[i]);
         assert_int_equal(kit_process_wait(workers[i]), 128 + SIGKILL);
         kit_process_free(workers[i]);
         kit_broker_wait_worker(b, names[i], "gone");

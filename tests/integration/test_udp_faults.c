@@ -54,7 +54,7 @@ static struct kit_process *start_echo(struct kit_broker *b, const char *name, ui
 
 static void stop_echo(struct kit_process *w)
 {
-    kit_process_signal(w, SIGTERM);
+    kit_process_ask_end(w);
     assert_int_equal(kit_process_wait(w), 0);
     kit_process_free(w);
 }
@@ -263,10 +263,9 @@ static const struct trick {
 /* At once, as the broker sees it. */
 static void play(struct kit_broker *b, const struct trick *trick, int sock)
 {
-    kit_process_signal(b->process, SIGSTOP);
-    kit_process_wait_stopped(b->process);
+    kit_process_stop(b->process);
     trick->play(sock);
-    kit_process_signal(b->process, SIGCONT);
+    kit_process_go_on(b->process);
 }
 
 /* Noticed, named, put right, and the neighbour goes on answering. */

@@ -15,7 +15,7 @@
 
 #include "sockbroker/request.h"
 #include "tests/support/fault.h"
-#include "tests/support/kit_sockaddr.h"
+#include "tests/support/net.h"
 #include "tests/support/kit_upgrade.h"
 
 #define OUTPUT 2048
@@ -141,7 +141,7 @@ static struct kit_process *start_sample(struct kit_broker *b, const char *progra
 
 static void stop_sample(struct kit_process *p)
 {
-    kit_process_signal(p, SIGTERM);
+    kit_process_ask_end(p);
     assert_int_equal(kit_process_wait(p), 0);
     kit_process_free(p);
 }
@@ -485,7 +485,7 @@ static void a_stop_waits_for_the_end_of_a_failing_upgrade(void **state)
     struct kit_process *command =
         kit_upgrade_start(b, (const char *const[]){ "--binary", sleeper, "--timeout", "20000", NULL });
     pid_t heir = kit_upgrade_heir(b, 1);
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     kit_broker_wait_log(b, "event=stop_waits");
     assert_int_equal(kit_upgrade_pid(b), b->process->pid); /* it serves */
     kill(heir, SIGKILL);
@@ -506,9 +506,9 @@ static void a_second_stop_does_not_wait(void **state)
     struct kit_process *command =
         kit_upgrade_start(b, (const char *const[]){ "--binary", sleeper, "--timeout", "20000", NULL });
     pid_t heir = kit_upgrade_heir(b, 1);
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     kit_broker_wait_log(b, "event=stop_waits");
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     assert_int_equal(kit_process_wait(b->process), 0);
     assert_int_equal(kit_process_wait(command), 1);
     kit_process_free(command);
@@ -527,10 +527,10 @@ static void a_stop_of_the_old_leaves_the_new(void **state)
     struct kit_process *command = kit_upgrade_start(b, NULL);
     struct kit_process heir = { .pid = kit_upgrade_heir(b, 1), .title = "heir" };
 
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     kit_broker_wait_log(b, "event=stop_waits");
     kit_process_wait_stopped(&heir);
-    kit_process_signal(&heir, SIGCONT);
+    kit_process_go_on(&heir);
     assert_int_equal(kit_process_wait(command), 0);
     kit_process_free(command);
     kit_upgrade_follow(b, 0);
@@ -717,12 +717,11 @@ static void relay_upgrade(struct kit_broker *b, struct kit_process *w, uint16_t 
     int socks[WAITING];
 
     greet(port, 10);
-    kit_process_signal(w, SIGSTOP);
-    kit_process_wait_stopped(w);
+    kit_process_stop(w);
     for (unsigned i = 0; i < WAITING; i++)
         socks[i] = kit_connect(NULL, i % 2 ? "127.0.0.1" : "::1", port);
     kit_upgrade(b);
-    kit_process_signal(w, SIGCONT);
+    kit_process_go_on(w);
     for (unsigned i = 0; i < WAITING; i++)
         check_greeting(socks[i], "hello from");
     greet(port, 10);
@@ -755,7 +754,7 @@ static void listening_sockets_of_workers_stay_as_they_are(void **state)
 static int open_udp(const char *host, uint16_t port)
 {
     struct sockaddr_storage to;
-    socklen_t len = kit_sockaddr(host, port, &to);
+    socklen_t len = net_address(host, port, &to);
     struct timeval wait = { .tv_sec = KIT_WAIT_MS / 1000 };
     int sock = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -776,15 +775,14 @@ static void datagrams_wait_for_their_worker(void **state)
         struct kit_process *w = start_sample(b, SB_UDP_WORKER, "u1", "echo");
         char text[16];
 
-        kit_process_signal(w, SIGSTOP);
-        kit_process_wait_stopped(w);
+        kit_process_stop(w);
         for (unsigned k = 0; k < 2; k++) {
             int sock = open_udp(k ? "127.0.0.1" : "::1", kit_broker_port(b, "echo"));
 
             assert_int_equal(send(sock, "there", 5, 0), 5);
             if (!k)
                 kit_upgrade(b);
-            kit_process_signal(w, SIGCONT);
+            kit_process_go_on(w);
             assert_int_equal(recv(sock, text, sizeof(text), 0), 5);
             close(sock);
         }

@@ -19,10 +19,10 @@
 #endif
 
 /* Processor time a process has used so far, all threads. */
-double fault_cpu_ms(pid_t pid);
+double fault_cpu_ms(int pid);
 
 /* Ends the test when the process uses more than `most` (times FAULT_SLOWNESS) of one processor while ms pass. */
-void fault_check_idle(pid_t pid, unsigned ms, double most);
+void fault_check_idle(int pid, unsigned ms, double most);
 
 /* tests/support/fault_raw_worker.c, attached and ready for orders. */
 struct kit_process *fault_worker_start(struct kit_broker *b, const char *name, unsigned window);
@@ -31,6 +31,8 @@ struct kit_process *fault_worker_launch(struct kit_broker *b, const char *const 
 /* The last words of a process: waits for its end, asserts 0, frees it, and checks that it said the text. */
 void fault_worker_said(struct kit_process *p, const char *text);
 
+/* ---- from here to the connections POSIX alone ---- */
+
 /* A raw worker inside the test, ready. */
 void fault_raw_start(struct fault_raw *r, struct kit_broker *b, const char *name, unsigned window);
 /* Its next packet, which must come. */
@@ -38,12 +40,13 @@ uint64_t fault_raw_must_take(struct fault_raw *r, sockbroker_socket *sock_out);
 
 /* ---- connections ---- */
 
-/* The client sees the end: 0 for a clean one, ECONNRESET for a reset. Closes it. Ends the test when bytes come. */
-int fault_end_of(int *sock);
+/* The client sees the end: true when it is a reset, false when it is an orderly one. Closes it. Ends the test when bytes come.
+ */
+bool fault_ends_reset(sockbroker_socket *sock);
 /* n clients, all connected. */
-void fault_connect_many(uint16_t port, int *socks, unsigned n);
+void fault_connect_many(uint16_t port, sockbroker_socket *socks, unsigned n);
 /* Each gets its one answer; closes them. Returns how many worker `name` gave. */
-unsigned fault_answers_by(int *socks, unsigned n, const char *name);
+unsigned fault_answers_by(sockbroker_socket *socks, unsigned n, const char *name);
 /* Everything works: n connections, all answered. */
 void fault_check_serves(struct kit_broker *b, unsigned n);
 
@@ -55,7 +58,7 @@ void fault_wait_held(struct kit_broker *b, uint64_t n);
 void fault_wait_connections(struct kit_broker *b, uint64_t n);
 struct sb_broker_status fault_broker_status(struct kit_broker *b);
 
-/* ---- the control socket, byte by byte ---- */
+/* ---- the control socket, byte by byte: POSIX alone, as what follows ---- */
 
 #define FAULT_SP_GREETING 8
 extern const uint8_t fault_sp_req[FAULT_SP_GREETING]; /* what an nng REQ says first */

@@ -10,32 +10,16 @@
  *
  * Says "attach gave NAME: TEXT" when it is not taken in. Ends with its standard input.
  */
-#include <grp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/types.h>
-#include <unistd.h>
 
-#include "tests/support/fault_raw.h"
 #include "proto/rundir.h"
+#include "tests/support/fault_raw.h"
+#include "tests/support/kit_become.h"
 
 #define TAKE_MS 30000
-
-static void become(const char *uid, const char *gid)
-{
-    uid_t u = (uid_t)strtoul(uid, NULL, 10);
-    gid_t g = (gid_t)strtoul(gid, NULL, 10);
-
-    if (setgroups(0, NULL) || setresgid(g, g, g) || setresuid(u, u, u)) {
-        perror("become");
-        exit(1);
-    }
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* the change has cleared it */
-}
 
 static bool read_token(const char *hex, uint8_t token_out[SB_SECRET_LEN])
 {
@@ -140,8 +124,10 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc != n && argc != n + 2)
         return 2;
-    if (argc == n + 2)
-        become(argv[n], argv[n + 1]);
+    if (argc == n + 2 && !kit_become(argv[n], argv[n + 1])) {
+        perror("become");
+        return 1;
+    }
     if (sb_channel_prepare(&error)) {
         printf("%s\n", error.text);
         return 1;

@@ -25,11 +25,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include <cmocka.h>
 
 #include "broker/ask.h"
+#include "proto/printf.h"
 #include "sockbroker/sockbroker.h"
 #include "sockbroker/worker.h"
 
@@ -55,10 +55,7 @@ unsigned kit_scale(void);
 uint64_t kit_now_ms(void);
 
 /* Ends the test with a sentence and everybody's log. */
-#if defined(__GNUC__)
-__attribute__((format(printf, 1, 2), noreturn))
-#endif
-void kit_fail(const char *format, ...);
+_Noreturn void kit_fail(const char *format, ...) SB_PRINTF(1, 2);
 
 /* Lets pending log lines in and waits about `ms` at most; for a condition that has no event of its own. Use kit_until(). */
 void kit_pause(unsigned ms);
@@ -79,20 +76,22 @@ void kit_pause(unsigned ms);
 struct kit_start {
     const char *args[KIT_ARGS_MAX]; /* after the program's name; ends with the first NULL */
     const char *env[KIT_ENV_MAX];   /* "NAME=VALUE", on top of the test's own; SOCKBROKER_* of the test's own are left out */
-    unsigned nofile;                /* RLIMIT_NOFILE, soft and hard; 0: as it is */
-    const int *give;                /* n_give descriptors that it finds from 3 on; lent */
+    unsigned nofile;                /* POSIX: RLIMIT_NOFILE, soft and hard; 0: as it is */
+    const int *give;                /* POSIX: n_give descriptors that it finds from 3 on; lent */
     unsigned n_give;
+    bool console;    /* Windows: kit_process_ask_end() may be used; broker: always */
     bool keeper;     /* broker: with its keeper; else kit_process is the broker itself */
     const char *dir; /* broker: an existing runtime directory, not removed at the end; NULL: a new one */
 };
 
 struct kit_process {
     char title[64];
-    pid_t pid;       /* 0 once it was reaped */
-    int exit_status; /* of waitpid(), once it was reaped */
-    int in;          /* its standard input */
-    int out;         /* its standard output and error in one pipe */
-    char *log;       /* what it wrote so far, NUL-terminated */
+    int pid;       /* 0 once it was reaped */
+    int exit_code; /* once it was reaped; 128 + number of the signal that killed it, 137 for kit_process_kill() on Windows */
+    void *handle;  /* Windows: of the process */
+    int in;        /* its standard input */
+    int out;       /* its standard output and error in one pipe */
+    char *log;     /* what it wrote so far, NUL-terminated, lines end in \n */
     size_t log_len;
     size_t log_room;
     struct kit_process *next;
@@ -110,20 +109,30 @@ bool kit_process_has_log(struct kit_process *p, const char *text);
 /* How often; what has not been written yet is not counted. */
 unsigned kit_process_count_log(struct kit_process *p, const char *text);
 
+/* POSIX alone. */
 void kit_process_signal(struct kit_process *p, int number);
 
-/* Until it sleeps in state 'T' of /proc: SIGSTOP is not instant for every thread. */
+/* SIGTERM; Windows: Ctrl-C, and it has a console. */
+void kit_process_ask_end(struct kit_process *p);
+
+/* Not one step more, until it may go on. halt does not wait until that is so. */
+void kit_process_halt(struct kit_process *p);
 void kit_process_wait_stopped(struct kit_process *p);
+void kit_process_stop(struct kit_process *p); /* both */
+void kit_process_go_on(struct kit_process *p);
+
+/* kill -9, TerminateProcess(). Does not wait. */
+void kit_process_strike(struct kit_process *p);
 
 bool kit_process_is_over(struct kit_process *p); /* reaps it, p stays */
 
-/* Waits for its end. Returns the exit code, or 128 + signal number. p stays. */
+/* Waits for its end. Returns its exit code as p->exit_code has it. p stays. */
 int kit_process_wait(struct kit_process *p);
 
 /* Forgets it; must have been waited for. */
 void kit_process_free(struct kit_process *p);
 
-/* kill -9, wait, free. */
+/* Strike, wait, free. */
 void kit_process_kill(struct kit_process *p);
 
 /* Runs `sockbroker ARGS...` to its end and gives its exit code. output (may be NULL) gets both streams, NUL-terminated. */
@@ -137,7 +146,7 @@ struct kit_process *kit_run_start(const char *const *args);
 struct kit_broker {
     struct kit_broker *next;
     struct kit_process *process;
-    char dir[64];
+    char dir[160];
     bool owns_dir;
     unsigned idle_fds; /* descriptors before the first worker */
 };
@@ -153,10 +162,10 @@ uint16_t kit_broker_port(struct kit_broker *b, const char *endpoint);
 
 const char *kit_broker_wait_log(struct kit_broker *b, const char *text);
 
-/* SIGTERM, exit code 0 asserted, everything freed. */
+/* Asks it to end, exit code 0 asserted, everything freed. */
 void kit_broker_stop(struct kit_broker *b);
 
-/* kill -9. The directory stays: start the next broker with .dir = b->dir copied, or kit_broker_revive(). */
+/* Strikes it, and waits. The directory stays: start the next broker with .dir = b->dir copied, or kit_broker_revive(). */
 void kit_broker_kill(struct kit_broker *b);
 
 /* A new broker in the directory of one that was killed or has ended; b goes on with it. */
@@ -172,13 +181,13 @@ void kit_broker_wait_idle_fds(struct kit_broker *b);
 
 /* For `serve --config`. close removes it. */
 struct kit_config {
-    char path[40];
+    char path[160];
 };
 void kit_config_open(struct kit_config *c, const char *text);
 void kit_config_write(const struct kit_config *c, const char *text);
 void kit_config_close(const struct kit_config *c);
 
-/* SIGHUP, and until the log says `event` ("event=reloaded", "event=reload_failed") once more. */
+/* POSIX alone: SIGHUP, and until the log says `event` ("event=reloaded", "event=reload_failed") once more. */
 void kit_broker_reload(struct kit_broker *b, const char *event);
 
 /* ---- status ---- */
@@ -233,7 +242,7 @@ void kit_worker_stop(struct kit_process *w);
 
 /* A file that workers count in, even those that are killed: mapped, so nothing is lost with its writer. */
 struct kit_journal {
-    char path[64];
+    char path[160];
     struct kit_journal_page *page;
 };
 void kit_journal_open(struct kit_journal *j);
@@ -242,18 +251,19 @@ uint64_t kit_journal_begun(const struct kit_journal *j);    /* connections that 
 uint64_t kit_journal_answered(const struct kit_journal *j); /* of these, written whole and closed */
 uint64_t kit_journal_woken(const struct kit_journal *j); /* mode accept: by a listening socket, there being something or not */
 
-/* Another descriptor of a socket that the worker said it got, to look at it, or to do to it what the worker could. Close it. */
-int kit_worker_borrow(struct kit_process *w, const char *endpoint, unsigned index);
+/* POSIX alone, as the next: another descriptor of a socket that the worker said it got, to look at it, or to do to it what the
+ * worker could. Close it. */
+sockbroker_socket kit_worker_borrow(struct kit_process *w, const char *endpoint, unsigned index);
 
 /* Equal for two descriptors only if they are of one socket. */
-uint64_t kit_socket_cookie(int sock);
+uint64_t kit_socket_cookie(sockbroker_socket sock);
 
 /* ---- one client ---- */
 
 /* What a worker of the kit says first: "NAME PID FAMILY LEASE PORT[ ECHO]\n". */
 struct kit_answer {
     char worker[SOCKBROKER_NAME_MAX + 1];
-    pid_t pid;
+    int pid;
     char family[8]; /* "ipv4" or "ipv6": the client's */
     uint64_t lease_id;
     uint16_t port; /* the client's own */
@@ -262,15 +272,15 @@ struct kit_answer {
 bool kit_answer_parse(const char *line, struct kit_answer *answer_out);
 
 /* A blocking socket, connected. from: NULL or the address to come from. to: "127.0.0.1", "::1", ... */
-int kit_connect(const char *from, const char *to, uint16_t port);
+sockbroker_socket kit_connect(const char *from, const char *to, uint16_t port);
 /* Reads one line with the usual deadline. */
-void kit_read_answer(int sock, struct kit_answer *answer_out);
+void kit_read_answer(sockbroker_socket sock, struct kit_answer *answer_out);
 /* Reads to the end of the stream: one line, and it fits the socket. Closes it. */
-void kit_read_only_answer(int sock, struct kit_answer *answer_out);
+void kit_read_only_answer(sockbroker_socket sock, struct kit_answer *answer_out);
 /* Closes with a reset, so that no port stays in TIME_WAIT. */
-void kit_close(int *sock);
+void kit_close(sockbroker_socket *sock);
 /* True when nothing comes within ms. */
-bool kit_is_silent(int sock, unsigned ms);
+bool kit_is_silent(sockbroker_socket sock, unsigned ms);
 
 /* ---- many clients ---- */
 
@@ -330,6 +340,6 @@ void kit_load_print(const char *title, const struct kit_load_result *r);
 /* ---- accounts ---- */
 
 /* Open descriptors of a process. */
-unsigned kit_count_fds(pid_t pid);
+unsigned kit_count_fds(int pid);
 
 #endif

@@ -1,14 +1,11 @@
-#include <dirent.h>
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "proto/clock.h"
+#include "proto/thread.h"
 #include "tests/support/kit_process.h"
+#include "tests/support/net.h"
 
 static unsigned fds_before;
 
@@ -27,24 +24,9 @@ unsigned kit_scale(void)
 
 void kit_filter(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN);
+    net_start();
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
-}
-
-unsigned kit_count_fds(pid_t pid)
-{
-    char path[64];
-    unsigned n = 0;
-
-    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-    DIR *dir = opendir(path);
-    if (!dir)
-        kit_fail("%s: %s", path, strerror(errno));
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir))
-        n += e->d_name[0] != '.';
-    closedir(dir);
-    return pid == getpid() ? n - 1 : n; /* the one that reads the directory */
 }
 
 /* nng opens what it keeps for ever when it is first used. */
@@ -65,7 +47,7 @@ int kit_setup(void **state)
 {
     (void)state;
     warm_up();
-    fds_before = kit_count_fds(getpid());
+    fds_before = kit_count_fds((int)sb_process_id());
     return 0;
 }
 
@@ -74,7 +56,7 @@ static int check_descriptors(void)
     uint64_t end_ms = kit_now_ms() + 5000; /* nng closes some on its own threads */
     unsigned n;
 
-    while ((n = kit_count_fds(getpid())) > fds_before && kit_now_ms() < end_ms)
+    while ((n = kit_count_fds((int)sb_process_id())) > fds_before && kit_now_ms() < end_ms)
         kit_pause(5);
     if (n <= fds_before) /* fewer: nng had not tidied up yet after the one before */
         return 0;
@@ -85,8 +67,7 @@ static int check_descriptors(void)
 int kit_teardown(void **state)
 {
     unsigned n_left = kit_process_clear();
-    int status;
-    bool children = waitpid(-1, &status, WNOHANG) >= 0;
+    bool children = kit_process_has_children();
 
     (void)state;
     kit_broker_clear();

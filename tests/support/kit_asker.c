@@ -4,26 +4,13 @@
  *
  * Told on standard input "connect HOST PORT DEADLINE_MS [SOURCE_PORT]" says "asking", then "connected LOCAL PEER" or
  * "failed STATUS TEXT". Keeps what it has got until the end of its input. */
-#include <grp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 #include "sockbroker/sockbroker.h"
-
-static void become(const char *uid, const char *gid)
-{
-    gid_t group = (gid_t)strtoul(gid, NULL, 10);
-
-    if (setgroups(0, NULL) || setgid(group) || setuid((uid_t)strtoul(uid, NULL, 10))) {
-        perror("kit_asker: become");
-        exit(1);
-    }
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* the change has cleared it */
-}
+#include "tests/support/kit_become.h"
+#include "tests/support/net.h"
 
 static void ask(struct sockbroker_worker *worker, const char *host, unsigned port, unsigned deadline_ms, unsigned source_port)
 {
@@ -55,11 +42,14 @@ int main(int argc, char **argv)
     struct sockbroker_error error;
     char line[512], host[300];
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    setvbuf(stdout, NULL, _IONBF, 0);
     if (argc != 4 && argc != 6)
         return 2;
-    if (argc == 6)
-        become(argv[4], argv[5]);
+    if (argc == 6 && !kit_become(argv[4], argv[5])) {
+        perror("kit_asker: become");
+        return 1;
+    }
+    net_start();
     options.dir = argv[1];
     options.name = argv[2];
     options.endpoints = argv[3];

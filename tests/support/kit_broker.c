@@ -1,29 +1,17 @@
-#include <ftw.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "tests/support/kit_process.h"
 
 static struct kit_broker *brokers;
 
-static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 static void choose_dir(struct kit_broker *b, const struct kit_start *how)
 {
     b->owns_dir = !how->dir;
-    snprintf(b->dir, sizeof(b->dir), "%s", how->dir ? how->dir : "/tmp/sbkit-XXXXXX");
-    if (b->owns_dir && !mkdtemp(b->dir))
-        kit_fail("no directory like %s", b->dir);
+    snprintf(b->dir, sizeof(b->dir), "%s", how->dir ? how->dir : "");
+    if (b->owns_dir && !kit_make_folder(b->dir, sizeof(b->dir)))
+        kit_fail("no directory for a broker");
 }
 
 static void launch(struct kit_broker *b, const struct kit_start *how)
@@ -32,6 +20,7 @@ static void launch(struct kit_broker *b, const struct kit_start *how)
     size_t n = 0;
 
     memset(with.args, 0, sizeof(with.args));
+    with.console = true;
     with.args[n++] = "serve";
     if (!how->keeper) {
         with.args[n++] = "--set";
@@ -104,7 +93,7 @@ const char *kit_broker_wait_log(struct kit_broker *b, const char *text)
 static bool forget(struct kit_broker *b)
 {
     struct kit_broker **at = &brokers;
-    bool removed = !b->owns_dir || !nftw(b->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    bool removed = !b->owns_dir || kit_remove_folder(b->dir);
 
     while (*at != b)
         at = &(*at)->next;
@@ -128,7 +117,7 @@ void kit_broker_clear(void)
 
 void kit_broker_stop(struct kit_broker *b)
 {
-    kit_process_signal(b->process, SIGTERM);
+    kit_process_ask_end(b->process);
     int code = kit_process_wait(b->process);
     if (code)
         kit_fail("the broker ended with %d", code);
@@ -137,7 +126,7 @@ void kit_broker_stop(struct kit_broker *b)
 
 void kit_broker_kill(struct kit_broker *b)
 {
-    kit_process_signal(b->process, SIGKILL);
+    kit_process_strike(b->process);
     kit_process_wait(b->process);
 }
 

@@ -1,71 +1,61 @@
 #include "tests/support/kit_deposit.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "tests/support/kit_sockaddr.h"
 #include "tests/support/kit_state.h"
+#include "tests/support/net.h"
 
 /* ---- sockets ---- */
 
-static int open_bound(const char *host, int type, uint16_t *port_out)
+sockbroker_socket kit_listen(const char *host, uint16_t *port_out)
 {
-    struct sockaddr_storage at;
-    socklen_t len = kit_sockaddr(host, 0, &at);
-    int sock = socket(at.ss_family, type | SOCK_CLOEXEC, 0);
+    sockbroker_socket sock = net_open_bound(host, 0, SOCK_STREAM);
 
-    if (sock < 0 || bind(sock, (struct sockaddr *)&at, len))
-        kit_fail("bind to %s: %s", host, strerror(errno));
-    *port_out = kit_own_port(sock);
+    if (sock == SOCKBROKER_SOCKET_NONE || listen(sock, 64))
+        kit_fail("listen on %s: %s", host, net_error_text());
+    *port_out = net_port(sock);
     return sock;
 }
 
-int kit_listen(const char *host, uint16_t *port_out)
+sockbroker_socket kit_bind_udp(const char *host, uint16_t *port_out)
 {
-    int sock = open_bound(host, SOCK_STREAM, port_out);
+    sockbroker_socket sock = net_open_bound(host, 0, SOCK_DGRAM);
 
-    if (listen(sock, 64))
-        kit_fail("listen: %s", strerror(errno));
+    if (sock == SOCKBROKER_SOCKET_NONE)
+        kit_fail("bind to %s: %s", host, net_error_text());
+    *port_out = net_port(sock);
     return sock;
 }
 
-int kit_bind_udp(const char *host, uint16_t *port_out)
-{
-    return open_bound(host, SOCK_DGRAM, port_out);
-}
-
-int kit_accept(int listener)
+sockbroker_socket kit_accept(sockbroker_socket listener)
 {
     if (kit_is_silent(listener, KIT_WAIT_MS))
         kit_fail("nobody connects");
-    int sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    if (sock < 0)
-        kit_fail("accept: %s", strerror(errno));
+    sockbroker_socket sock = net_accept(listener);
+    if (sock == SOCKBROKER_SOCKET_NONE)
+        kit_fail("accept: %s", net_error_text());
     return sock;
 }
 
-void kit_open_stream(const char *host, int ends[2])
+void kit_open_stream(const char *host, sockbroker_socket ends[2])
 {
     uint16_t port;
-    int listener = kit_listen(host, &port);
+    sockbroker_socket listener = kit_listen(host, &port);
 
     ends[0] = kit_connect(NULL, host, port);
     ends[1] = kit_accept(listener);
-    close(listener);
+    net_close(&listener);
 }
 
-void kit_send(int sock, const char *text)
+void kit_send(sockbroker_socket sock, const char *text)
 {
-    if (send(sock, text, strlen(text), MSG_NOSIGNAL) != (ssize_t)strlen(text))
-        kit_fail("send: %s", strerror(errno));
+    if (net_send(sock, text, strlen(text)) != (long)strlen(text))
+        kit_fail("send: %s", net_error_text());
 }
 
-void kit_expect(int sock, const char *text)
+void kit_expect(sockbroker_socket sock, const char *text)
 {
     char got[128] = "";
     size_t len = 0;
@@ -73,26 +63,26 @@ void kit_expect(int sock, const char *text)
     while (len < strlen(text)) {
         if (kit_is_silent(sock, KIT_WAIT_MS))
             kit_fail("\"%s\" does not come, after \"%s\"", text, got);
-        ssize_t n = recv(sock, got + len, strlen(text) - len, 0);
+        long n = net_receive(sock, got + len, strlen(text) - len);
         if (n <= 0)
-            kit_fail("the end comes instead of \"%s\": %s", text, n ? strerror(errno) : "end of stream");
+            kit_fail("the end comes instead of \"%s\": %s", text, n ? net_error_text() : "end of stream");
         len += (size_t)n;
     }
     assert_string_equal(got, text);
 }
 
-void kit_expect_end(int *sock)
+void kit_expect_end(sockbroker_socket *sock)
 {
     char byte;
 
     if (kit_is_silent(*sock, KIT_WAIT_MS))
         kit_fail("the connection does not end");
-    if (recv(*sock, &byte, 1, 0) > 0)
+    if (net_receive(*sock, &byte, 1) > 0)
         kit_fail("the connection goes on");
     kit_close(sock);
 }
 
-bool kit_is_open(int sock)
+bool kit_is_open(sockbroker_socket sock)
 {
     return kit_is_silent(sock, 0);
 }
@@ -113,7 +103,7 @@ struct sockbroker_worker *kit_asker_open(struct kit_broker *b, const char *name)
     return w;
 }
 
-sockbroker_status kit_deposit(struct sockbroker_worker *w, const char *name, int sock, size_t state_len,
+sockbroker_status kit_deposit(struct sockbroker_worker *w, const char *name, sockbroker_socket sock, size_t state_len,
                               struct sockbroker_error *error_out)
 {
     static uint8_t state[SOCKBROKER_STATE_MAX];
@@ -209,7 +199,7 @@ const char *kit_mover_ask(struct kit_process *m, const char *order, const char *
     return found + strlen(answer);
 }
 
-int kit_mover_connect(struct kit_process *m, const char *host, int listener, uint16_t port)
+sockbroker_socket kit_mover_connect(struct kit_process *m, const char *host, sockbroker_socket listener, uint16_t port)
 {
     char order[64];
 

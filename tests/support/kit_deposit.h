@@ -9,19 +9,19 @@
 /* ---- sockets; host is "127.0.0.1" or "::1" ---- */
 
 /* Both blocking and close-on-exec. */
-int kit_listen(const char *host, uint16_t *port_out);
-int kit_bind_udp(const char *host, uint16_t *port_out);
+sockbroker_socket kit_listen(const char *host, uint16_t *port_out);
+sockbroker_socket kit_bind_udp(const char *host, uint16_t *port_out);
 /* Waits for one. */
-int kit_accept(int listener);
+sockbroker_socket kit_accept(sockbroker_socket listener);
 /* A connection: ends[0] is the client's end, ends[1] the server's. */
-void kit_open_stream(const char *host, int ends[2]);
-void kit_send(int sock, const char *text);
+void kit_open_stream(const char *host, sockbroker_socket ends[2]);
+void kit_send(sockbroker_socket sock, const char *text);
 /* The text comes next, whole. */
-void kit_expect(int sock, const char *text);
+void kit_expect(sockbroker_socket sock, const char *text);
 /* The end comes next, in whatever way. Closes it. */
-void kit_expect_end(int *sock);
+void kit_expect_end(sockbroker_socket *sock);
 /* The other side of a connection has neither sent nor ended. */
-bool kit_is_open(int sock);
+bool kit_is_open(sockbroker_socket sock);
 
 /* ---- deposits ---- */
 
@@ -29,7 +29,7 @@ bool kit_is_open(int sock);
 struct sockbroker_worker *kit_asker_open(struct kit_broker *b, const char *name);
 
 /* With state number 1 of kit_state.h; lifetime an hour. The socket stays the caller's. */
-sockbroker_status kit_deposit(struct sockbroker_worker *w, const char *name, int sock, size_t state_len,
+sockbroker_status kit_deposit(struct sockbroker_worker *w, const char *name, sockbroker_socket sock, size_t state_len,
                               struct sockbroker_error *error_out);
 /* Takes it out, checks its state (number 1). */
 void kit_withdraw(struct sockbroker_worker *w, const char *name, size_t state_len, struct sockbroker_conn *conn_out);
@@ -49,7 +49,7 @@ struct kit_process *kit_mover_launch(struct kit_broker *b, const char *name, con
 /* An order, and the text with which its answer begins. Returns the answer's rest. */
 const char *kit_mover_ask(struct kit_process *m, const char *order, const char *answer);
 /* Connects to the listener; returns the test's end of the connection. */
-int kit_mover_connect(struct kit_process *m, const char *host, int listener, uint16_t port);
+sockbroker_socket kit_mover_connect(struct kit_process *m, const char *host, sockbroker_socket listener, uint16_t port);
 /* "leave", exit code 0 asserted, freed. */
 void kit_mover_stop(struct kit_process *m);
 

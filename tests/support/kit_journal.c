@@ -1,29 +1,23 @@
 #include "tests/support/kit_journal.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "tests/support/kit.h"
+#include "tests/support/kit_page.h"
+#include "tests/support/kit_process.h"
 
 void kit_journal_open(struct kit_journal *j)
 {
-    snprintf(j->path, sizeof(j->path), "/tmp/sbkit-journal-XXXXXX");
-    int fd = mkostemp(j->path, O_CLOEXEC);
-    if (fd < 0 || ftruncate(fd, sizeof(*j->page)))
-        kit_fail("no journal %s", j->path);
-    j->page = mmap(NULL, sizeof(*j->page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    if (j->page == MAP_FAILED)
+    if (!kit_make_file("journal", j->path, sizeof(j->path)))
+        kit_fail("no file for a journal");
+    j->page = kit_page_open(j->path, sizeof(*j->page), true);
+    if (!j->page)
         kit_fail("no mapping of %s", j->path);
 }
 
 void kit_journal_close(struct kit_journal *j)
 {
-    munmap(j->page, sizeof(*j->page));
-    unlink(j->path);
+    kit_page_close(j->page, sizeof(*j->page));
+    remove(j->path);
 }
 
 uint64_t kit_journal_begun(const struct kit_journal *j)

@@ -1,21 +1,16 @@
-#include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "proto/thread.h"
 #include "tests/support/kit_load_tally.h"
-#include "tests/support/kit_sockaddr.h"
+#include "tests/support/net.h"
 
-#define EVENTS_MAX 256
 #define LOOK_MS 100 /* for deadlines */
 
 struct client {
-    int sock; /* -1: free */
+    sockbroker_socket sock; /* NONE: free */
     bool connected;
     bool is_ipv6;
     unsigned number;
@@ -28,12 +23,12 @@ struct client {
 
 struct kit_load {
     struct kit_load_options options;
-    pthread_t thread;
+    struct sb_thread *thread;
     struct kit_tally tally; /* the thread's until it has ended */
     struct client *clients;
-    unsigned *free_clients; /* a stack */
+    struct net_event *events; /* one for each client */
+    unsigned *free_clients;   /* a stack */
     unsigned n_free;
-    int epoll;
     unsigned n_started;
     uint64_t began_ms;
     atomic_uint n_done;
@@ -47,9 +42,7 @@ static void end_client(struct kit_load *l, struct client *c, unsigned *counter)
 {
     if (counter)
         ++*counter;
-    if (c->sock >= 0)
-        epoll_ctl(l->epoll, EPOLL_CTL_DEL, c->sock, NULL); /* close() alone does not: a child before its exec() holds a copy */
-    kit_close(&c->sock);
+    net_reset(&c->sock);
     l->free_clients[l->n_free++] = (unsigned)(c - l->clients);
     atomic_fetch_add(&l->n_done, 1);
 }
@@ -57,44 +50,37 @@ static void end_client(struct kit_load *l, struct client *c, unsigned *counter)
 static void begin_client(struct kit_load *l)
 {
     struct client *c = &l->clients[l->free_clients[--l->n_free]];
-    struct epoll_event event = { .events = EPOLLOUT, .data.ptr = c };
-    struct sockaddr_storage there;
-    socklen_t len = kit_sockaddr(l->options.hosts[l->n_started % 2], l->options.port, &there);
+    const char *host = l->options.hosts[l->n_started % 2];
 
     c->number = l->n_started++;
     c->connected = false;
-    c->is_ipv6 = there.ss_family == AF_INET6;
+    c->is_ipv6 = strchr(host, ':') != NULL;
     c->len = 0;
     c->started_ms = kit_now_ms();
-    c->sock = socket(there.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (c->sock < 0 || (connect(c->sock, (struct sockaddr *)&there, len) && errno != EINPROGRESS) ||
-        epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->sock, &event)) {
+    c->sock = net_open(c->is_ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM);
+    if (c->sock == SOCKBROKER_SOCKET_NONE || !net_set_nonblocking(c->sock) ||
+        (!net_connect(c->sock, host, l->options.port) && !net_is_pending()))
         end_client(l, c, &l->tally.result.refused);
-        return;
-    }
 }
 
 /* False when the connection came to nothing. */
 static bool finish_connect(struct kit_load *l, struct client *c)
 {
-    struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
     int code = 0;
-    socklen_t len = sizeof(code);
 
-    if (getsockopt(c->sock, SOL_SOCKET, SO_ERROR, &code, &len) || code) {
-        end_client(l, c, code == ECONNRESET ? &l->tally.result.reset : &l->tally.result.refused);
+    if (!net_get_option(c->sock, SOL_SOCKET, SO_ERROR, &code) || code) {
+        end_client(l, c, net_is_reset(code) ? &l->tally.result.reset : &l->tally.result.refused);
         return false;
     }
     c->connected = true;
     atomic_fetch_add(&l->n_connected, 1);
-    c->port = kit_own_port(c->sock);
-    epoll_ctl(l->epoll, EPOLL_CTL_MOD, c->sock, &event);
+    c->port = net_port(c->sock);
     if (l->options.echo) {
         char line[40];
         int n = snprintf(line, sizeof(line), "n %u\n", c->number);
 
         snprintf(c->echo, sizeof(c->echo), "n %u", c->number);
-        if (send(c->sock, line, (size_t)n, MSG_NOSIGNAL) != n) {
+        if (net_send(c->sock, line, (size_t)n) != n) {
             end_client(l, c, &l->tally.result.reset);
             return false;
         }
@@ -121,9 +107,9 @@ static void serve_client(struct kit_load *l, struct client *c)
     if (!c->connected && !finish_connect(l, c))
         return;
     for (;;) {
-        ssize_t n = recv(c->sock, c->text + c->len, sizeof(c->text) - 1 - c->len, 0);
+        long n = net_receive(c->sock, c->text + c->len, sizeof(c->text) - 1 - c->len);
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        if (n < 0 && net_is_pending())
             return;
         if (n < 0) {
             end_client(l, c, &l->tally.result.reset);
@@ -151,24 +137,34 @@ static void drop_late(struct kit_load *l)
     uint64_t now_ms = kit_now_ms();
 
     for (unsigned i = 0; i < l->options.concurrency; i++) {
-        if (l->clients[i].sock >= 0 && now_ms - l->clients[i].started_ms > l->options.deadline_ms)
+        if (l->clients[i].sock != SOCKBROKER_SOCKET_NONE && now_ms - l->clients[i].started_ms > l->options.deadline_ms)
             end_client(l, &l->clients[i], &l->tally.result.timeout);
     }
 }
 
-static void *run(void *arg)
+static void serve_clients(struct kit_load *l, int wait_ms)
+{
+    unsigned n = l->options.concurrency;
+
+    for (unsigned i = 0; i < n; i++)
+        l->events[i] = (struct net_event){ .sock = l->clients[i].sock, .wants_write = !l->clients[i].connected };
+    net_wait(l->events, n, wait_ms);
+    for (unsigned i = 0; i < n; i++) {
+        if (l->events[i].is_ready)
+            serve_client(l, &l->clients[i]);
+    }
+}
+
+static void run(void *arg)
 {
     struct kit_load *l = arg;
-    struct epoll_event events[EVENTS_MAX];
     uint64_t look_ms = 0;
 
     l->began_ms = kit_now_ms();
     while (atomic_load(&l->n_done) < l->options.total) {
         while (may_begin(l))
             begin_client(l);
-        int n = epoll_wait(l->epoll, events, EVENTS_MAX, l->options.per_second ? 2 : LOOK_MS);
-        for (int i = 0; i < n; i++)
-            serve_client(l, events[i].data.ptr);
+        serve_clients(l, l->options.per_second ? 2 : LOOK_MS);
         if (kit_now_ms() - look_ms >= LOOK_MS) {
             look_ms = kit_now_ms();
             drop_late(l);
@@ -176,7 +172,6 @@ static void *run(void *arg)
     }
     kit_tally_check_leases(&l->tally);
     atomic_store(&l->over, true);
-    return NULL;
 }
 
 /* ---- the test's side ---- */
@@ -204,14 +199,14 @@ struct kit_load *kit_load_start(const struct kit_load_options *options)
     l->clients = calloc(l->options.concurrency, sizeof(*l->clients));
     l->free_clients = calloc(l->options.concurrency, sizeof(*l->free_clients));
     l->tally.leases = calloc(l->options.total + 1, sizeof(*l->tally.leases));
-    l->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!l->clients || !l->free_clients || !l->tally.leases || l->epoll < 0)
-        kit_fail("no load: out of memory or descriptors");
+    l->events = calloc(l->options.concurrency, sizeof(*l->events));
+    if (!l->clients || !l->free_clients || !l->tally.leases || !l->events)
+        kit_fail("no load: out of memory");
     for (unsigned i = l->options.concurrency; i-- > 0;) {
-        l->clients[i].sock = -1;
+        l->clients[i].sock = SOCKBROKER_SOCKET_NONE;
         l->free_clients[l->n_free++] = i;
     }
-    if (pthread_create(&l->thread, NULL, run, l))
+    if (sb_thread_create(run, l, &l->thread))
         kit_fail("no thread for the load");
     return l;
 }
@@ -242,9 +237,9 @@ void kit_load_finish(struct kit_load *l, struct kit_load_result *result_out)
 {
     while (!kit_load_is_over(l))
         kit_pause(5);
-    pthread_join(l->thread, NULL);
+    sb_thread_join(l->thread);
     *result_out = l->tally.result;
-    close(l->epoll);
+    free(l->events);
     free(l->tally.leases);
     free(l->free_clients);
     free(l->clients);

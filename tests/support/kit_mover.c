@@ -1,52 +1,27 @@
 /* A worker that deposits and withdraws: kit_mover.h says what it does. Built against the public library alone. */
 #include "tests/support/kit_mover.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <grp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "tests/support/kit_become.h"
+#include "tests/support/kit_orders.h"
+#include "tests/support/kit_page.h"
 #include "tests/support/kit_state.h"
+#include "tests/support/net.h"
 
 static uint8_t state[SOCKBROKER_STATE_MAX];
 
 /* ---- orders ---- */
 
-static uint16_t own_port(sockbroker_socket sock)
-{
-    struct sockaddr_in6 own; /* the port is where IPv4 has it */
-    socklen_t len = sizeof(own);
-
-    return getsockname(sock, (struct sockaddr *)&own, &len) ? 0 : ntohs(own.sin6_port);
-}
-
 static void connect_to(struct kit_mover *m, const char *host, const char *port)
 {
-    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(port)) };
-    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = v6.sin6_port };
-    bool is_v6 = inet_pton(AF_INET6, host, &v6.sin6_addr) == 1;
-
-    inet_pton(AF_INET, host, &v4.sin_addr);
-    m->sock = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(m->sock, is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4, is_v6 ? sizeof(v6) : sizeof(v4)))
-        perror("connect");
-    printf("connected %u\n", own_port(m->sock));
-}
-
-static void close_it(struct kit_mover *m)
-{
-    if (m->sock >= 0)
-        close(m->sock);
-    m->sock = SOCKBROKER_SOCKET_NONE;
+    m->sock = net_open(strchr(host, ':') ? AF_INET6 : AF_INET, SOCK_STREAM);
+    if (!net_connect(m->sock, host, (uint16_t)atoi(port)))
+        fprintf(stderr, "connect: %s\n", net_error_text());
+    printf("connected %u\n", net_port(m->sock));
 }
 
 static void deposit(struct kit_mover *m, const char *name, const char *bytes, const char *lifetime, const char *uid)
@@ -65,7 +40,7 @@ static void deposit(struct kit_mover *m, const char *name, const char *bytes, co
     kit_state_fill(name, 1, state, d.state_len);
     sockbroker_status st = sockbroker_worker_deposit(m->worker, &d, &error);
     if (!st)
-        close_it(m);
+        net_close(&m->sock);
     printf("deposit %s gave %s: %s\n", name, sockbroker_status_name(st), error.text);
 }
 
@@ -88,9 +63,18 @@ static void read_it(const struct kit_mover *m, const char *n)
 {
     char text[64] = "";
     size_t len = strtoul(n, NULL, 10);
+    size_t have = 0;
+    long got = 1;
 
-    if (len >= sizeof(text) || recv(m->sock, text, len, MSG_WAITALL) != (ssize_t)len)
-        perror("read");
+    while (have < len && len < sizeof(text) && got > 0) {
+        got = net_receive(m->sock, text + have, len - have);
+        if (got < 0 && net_is_pending())
+            got = net_wait_readable(m->sock, -1);
+        else if (got > 0)
+            have += (size_t)got;
+    }
+    if (have < len)
+        fprintf(stderr, "read: %s\n", net_error_text());
     printf("read %s\n", text);
 }
 
@@ -99,28 +83,17 @@ static void write_it(const struct kit_mover *m, const char *text)
     char line[64];
     int len = snprintf(line, sizeof(line), "%s\n", text);
 
-    if (send(m->sock, line, (size_t)len, MSG_NOSIGNAL) != len)
-        perror("write");
+    if (net_send(m->sock, line, (size_t)len) != len)
+        fprintf(stderr, "write: %s\n", net_error_text());
     printf("wrote\n");
-}
-
-static void starve(void)
-{
-    int lowest = dup(0);
-    struct rlimit limit = { (rlim_t)lowest + 1, (rlim_t)lowest + 1 };
-
-    close(lowest);
-    setrlimit(RLIMIT_NOFILE, &limit);
-    printf("starved\n");
 }
 
 static void obey(struct kit_mover *m, char *line)
 {
     char *words[5] = { "" };
-    char *save = NULL;
     size_t n = 0;
 
-    for (char *word = strtok_r(line, " \n", &save); word && n < 5; word = strtok_r(NULL, " \n", &save))
+    for (char *word = kit_orders_cut(&line, " \n"); word && n < 5; word = kit_orders_cut(&line, " \n"))
         words[n++] = word;
     if (!strcmp(words[0], "connect") && n == 3) {
         connect_to(m, words[1], words[2]);
@@ -133,10 +106,10 @@ static void obey(struct kit_mover *m, char *line)
     } else if (!strcmp(words[0], "write") && n == 2) {
         write_it(m, words[1]);
     } else if (!strcmp(words[0], "close")) {
-        close_it(m);
+        net_close(&m->sock);
         printf("closed\n");
     } else if (!strcmp(words[0], "starve")) {
-        starve();
+        printf(kit_starve() ? "starved\n" : "not starved\n");
     } else if (!strcmp(words[0], "move") && n == 3) {
         kit_mover_move(m, (unsigned)strtoul(words[1], NULL, 10));
         printf("moved %s\n", words[2]);
@@ -145,27 +118,10 @@ static void obey(struct kit_mover *m, char *line)
 
 /* ---- start ---- */
 
-static bool become(const char *id)
+static bool map_moves(struct kit_mover *m, const char *path)
 {
-    uid_t uid = (uid_t)strtoul(id, NULL, 10);
-
-    if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
-        return false;
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* the change has cleared it */
-    return true;
-}
-
-static bool map_moves(const char *path, struct kit_moves_page **page_out)
-{
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    void *page = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof(**page_out), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-    if (fd >= 0)
-        close(fd);
-    if (page == MAP_FAILED)
-        return false;
-    *page_out = page;
-    return true;
+    m->page = kit_page_open(path, sizeof(*m->page), false);
+    return m->page != NULL;
 }
 
 static bool read_args(struct kit_mover *m, struct sockbroker_worker_options *o, int argc, char **argv)
@@ -192,7 +148,7 @@ static bool read_args(struct kit_mover *m, struct sockbroker_worker_options *o, 
         else if (option == 's')
             m->slot = (unsigned)strtoul(optarg, NULL, 10);
         else
-            good = option == 'u' ? become(optarg) : option == 'm' && map_moves(optarg, &m->page);
+            good = option == 'u' ? kit_become(optarg, optarg) : option == 'm' && map_moves(m, optarg);
     }
     return good && optind == argc && m->slot < KIT_MOVES_MOVERS;
 }
@@ -204,7 +160,8 @@ int main(int argc, char **argv)
     struct sockbroker_error error;
     char line[128];
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    setvbuf(stdout, NULL, _IONBF, 0);
+    net_start();
     options.endpoints = "";
     options.attach_timeout_ms = 30000;
     if (!read_args(&m, &options, argc, argv))
@@ -218,8 +175,8 @@ int main(int argc, char **argv)
     while (fgets(line, sizeof(line), stdin) && strcmp(line, "leave\n"))
         obey(&m, line);
     if (feof(stdin))
-        _exit(0);
+        _Exit(0);
     sockbroker_worker_close(m.worker);
-    close_it(&m);
+    net_close(&m.sock);
     return 0;
 }

@@ -1,11 +1,10 @@
 /* The order "move": deposits that go through many hands, some of which are killed. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "tests/support/kit_mover.h"
 #include "tests/support/kit_state.h"
+#include "tests/support/net.h"
 
 static uint8_t state[SOCKBROKER_STATE_MAX];
 
@@ -35,14 +34,14 @@ static void count(struct kit_mover *m)
 
 static void check(struct kit_mover *m, unsigned i, const char *name, unsigned number, size_t len)
 {
-    int unread = -1;
+    long unread = net_unread(m->sock);
 
     if (atomic_fetch_add(&m->page->taken[i], 1) != number - 1)
         wrong(m->page, "%s: somebody else has it", name);
     if (len != kit_moves_state_len(number) || !kit_state_is_whole(name, number, state, len))
         wrong(m->page, "%s: %zu bytes that are not its state %u", name, len, number);
-    if (ioctl(m->sock, FIONREAD, &unread) || unread != KIT_MOVES_UNREAD)
-        wrong(m->page, "%s: %d bytes unread", name, unread);
+    if (unread != KIT_MOVES_UNREAD)
+        wrong(m->page, "%s: %ld bytes unread", name, unread);
 }
 
 /* False: somebody else has it, or is at it. */
@@ -83,8 +82,7 @@ static void put_back(struct kit_mover *m, unsigned i, const char *name)
     enter(m, KIT_DEPOSITING);
     if (sockbroker_worker_deposit(m->worker, &d, &error))
         wrong(m->page, "%s: deposit gave %s", name, error.text);
-    close(m->sock);
-    m->sock = SOCKBROKER_SOCKET_NONE;
+    net_close(&m->sock);
     enter(m, KIT_IDLE);
     count(m);
 }

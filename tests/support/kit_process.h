@@ -13,4 +13,31 @@ unsigned kit_process_clear(void);
 /* Frees the brokers of a test that failed, with their directories. After kit_process_clear(). */
 void kit_broker_clear(void);
 
+/* ---- what the systems do differently: kit_process_posix.c, kit_process_win32.c ---- */
+
+/* Sets pid, in, out and handle; leaves pid negative when there is no process. */
+void kit_process_launch(struct kit_process *p, const char *program, const struct kit_start *how);
+
+/* Reads what is there of all processes; waits at most so long until there is something. */
+void kit_process_take_logs(int wait_ms);
+/* Where it goes, with room for at least 4000 bytes, and how many came. */
+char *kit_process_log_room(struct kit_process *p, size_t *room_out);
+void kit_process_log_grew(struct kit_process *p, size_t n);
+
+/* All of it, at once. */
+bool kit_process_write(struct kit_process *p, const char *text, size_t len);
+/* True once it has ended: sets exit_code. */
+bool kit_process_reap(struct kit_process *p);
+/* Its input, its output, its handle. */
+void kit_process_close(struct kit_process *p);
+
+/* Has the test children that it did not wait for? */
+bool kit_process_has_children(void);
+
+/* ---- what else differs: kit_system_posix.c, kit_system_win32.c ---- */
+
+bool kit_make_folder(char *path, size_t room);                 /* new, of ours alone */
+bool kit_remove_folder(const char *path);                      /* with all that is in it */
+bool kit_make_file(const char *name, char *path, size_t room); /* new, empty; the name is part of its own */
+
 #endif

@@ -1,12 +1,10 @@
 #include "tests/support/kit_udp.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+
+#include "tests/support/net.h"
 
 #define MARK 0x5bd9a3c1u
 #define LENGTHS 48u /* datagrams differ in length too */
@@ -53,9 +51,9 @@ static void open_client(struct kit_udp_client *c, const char *host, uint16_t por
     sockbroker_addr_format(&addr, c->asked);
     size_t len = sockbroker_addr_to_sockaddr(&addr, &sa);
     c->is_ipv6 = addr.family == SOCKBROKER_IPV6;
-    c->sock = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (c->sock < 0 || !len)
-        kit_fail("no socket for %s: %s", host, strerror(errno));
+    c->sock = net_open(sa.ss_family, SOCK_DGRAM);
+    if (c->sock == SOCKBROKER_SOCKET_NONE || !len || !net_set_nonblocking(c->sock))
+        kit_fail("no socket for %s: %s", host, net_error_text());
 }
 
 static unsigned count_hosts(const struct kit_udp_options *o)
@@ -96,8 +94,8 @@ static void send_one(struct kit_udp *u, unsigned number)
 
     sockbroker_addr_parse(c->asked, &to, NULL);
     socklen_t sa_len = (socklen_t)sockbroker_addr_to_sockaddr(&to, &sa);
-    if (sendto(c->sock, bytes, len, 0, (struct sockaddr *)&sa, sa_len) != (ssize_t)len)
-        kit_fail("datagram %u to %s: %s", number, c->asked, strerror(errno));
+    if (!net_send_to(c->sock, bytes, len, &sa, sa_len))
+        kit_fail("datagram %u to %s: %s", number, c->asked, net_error_text());
     u->numbers[number].sending = ++u->n_sendings;
     u->numbers[number].n_sendings++;
 }
@@ -122,7 +120,7 @@ static void judge_source(const struct kit_udp_client *c, unsigned number, const 
     struct sockbroker_addr from;
     char text[SOCKBROKER_ADDR_TEXT_MAX] = "nowhere";
 
-    if (!sockbroker_addr_from_sockaddr((const struct sockaddr *)sa, len, &from))
+    if (!sockbroker_addr_from_sockaddr((const struct sockaddr *)sa, (size_t)len, &from))
         sockbroker_addr_format(&from, text);
     if (strcmp(text, c->asked))
         kit_fail("datagram %u was sent to %s, and its answer came from %s", number, c->asked, text);
@@ -177,12 +175,12 @@ static void take_all(struct kit_udp *u, unsigned client)
     for (;;) {
         struct sockaddr_storage sa;
         socklen_t sa_len = sizeof(sa);
-        ssize_t n = recvfrom(u->clients[client].sock, bytes, sizeof(bytes), 0, (struct sockaddr *)&sa, &sa_len);
+        long n = net_receive_from(u->clients[client].sock, bytes, sizeof(bytes), &sa, &sa_len);
 
-        if (n < 0 && errno == EAGAIN)
+        if (n < 0 && net_is_pending())
             return;
         if (n < 0)
-            kit_fail("client %u of %s: %s", client, u->clients[client].asked, strerror(errno));
+            kit_fail("client %u of %s: %s", client, u->clients[client].asked, net_error_text());
         take(u, client, bytes, (size_t)n, &sa, sa_len);
     }
 }
@@ -190,15 +188,15 @@ static void take_all(struct kit_udp *u, unsigned client)
 /* False when nothing comes within ms. */
 static bool take_what_comes(struct kit_udp *u, unsigned ms)
 {
-    struct pollfd fds[KIT_UDP_CLIENTS_MAX];
+    struct net_event events[KIT_UDP_CLIENTS_MAX];
     unsigned n = u->options.n_clients;
 
     for (unsigned i = 0; i < n; i++)
-        fds[i] = (struct pollfd){ u->clients[i].sock, POLLIN, 0 };
-    if (poll(fds, n, (int)ms) <= 0)
+        events[i] = (struct net_event){ .sock = u->clients[i].sock };
+    if (!net_wait(events, n, (int)ms))
         return false;
     for (unsigned i = 0; i < n; i++) {
-        if (fds[i].revents)
+        if (events[i].is_ready)
             take_all(u, i);
     }
     return true;
@@ -260,7 +258,7 @@ void kit_udp_close(struct kit_udp *u)
     if (under_way(u))
         kit_fail("%u of %u datagrams have no answer", under_way(u), u->n_sent);
     for (unsigned i = 0; i < u->options.n_clients; i++)
-        close(u->clients[i].sock);
+        net_close(&u->clients[i].sock);
     free(u->numbers);
     u->numbers = NULL;
 }

@@ -22,7 +22,7 @@ struct kit_udp_options {
 };
 
 struct kit_udp_client {
-    int sock;
+    sockbroker_socket sock;
     bool is_ipv6;
     char asked[SOCKBROKER_ADDR_TEXT_MAX]; /* where its answers come from: address and port */
 };

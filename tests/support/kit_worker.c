@@ -1,26 +1,25 @@
 /* The worker of the tests: kit.h says what it does. Built against the public library alone. */
 #include "tests/support/kit_worker.h"
 
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
+
+#include <uv.h>
+
+#include "tests/support/kit_orders.h"
 
 #define THREADS_MAX 64
 #define STATE_LOOK_MS 50
 
 struct crew {
-    pthread_t threads[THREADS_MAX];
+    uv_thread_t threads[THREADS_MAX];
     unsigned n;
     atomic_uint n_working;
     struct kit_task *task;
 };
 
-static void *work(void *arg)
+static void work(void *arg)
 {
     struct crew *crew = arg;
 
@@ -31,7 +30,6 @@ static void *work(void *arg)
     else
         kit_worker_serve(crew->task);
     atomic_fetch_sub(&crew->n_working, 1);
-    return NULL;
 }
 
 static void start_crew(struct crew *crew, struct kit_task *t)
@@ -41,7 +39,7 @@ static void start_crew(struct crew *crew, struct kit_task *t)
     crew->task = t;
     atomic_store(&crew->n_working, n);
     while (crew->n < n && crew->n < THREADS_MAX) {
-        if (pthread_create(&crew->threads[crew->n], NULL, work, crew))
+        if (uv_thread_create(&crew->threads[crew->n], work, crew))
             abort();
         crew->n++;
     }
@@ -75,39 +73,34 @@ static bool obey(struct kit_task *t, char *line)
         kit_worker_take(t, (unsigned)atoi(line + 5));
     } else if (!strcmp(line, "release")) {
         atomic_store(&t->release, true);
-        eventfd_write(t->told, 1);
+        net_ring(t->told);
     } else if (!strcmp(line, "stop")) {
         return false;
     }
     return true;
 }
 
-/* False: stop, or the test is gone. */
-static bool read_orders(struct kit_task *t)
+/* False: stop. */
+static bool obey_all(struct kit_task *t, char *text)
 {
-    char text[512];
-    char *save = NULL;
-    ssize_t n = read(0, text, sizeof(text) - 1);
+    bool goes_on = true;
 
-    if (n <= 0)
-        return false;
-    text[n] = '\0';
-    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        if (!obey(t, line))
-            return false;
-    }
-    return true;
+    for (char *line = kit_orders_cut(&text, "\r\n"); line && goes_on; line = kit_orders_cut(&text, "\r\n"))
+        goes_on = obey(t, line);
+    return goes_on;
 }
 
 /* Until told to stop, or the crew has nothing to do any more. */
-static void command(struct kit_task *t, struct crew *crew, int signals)
+static void command(struct kit_task *t, struct crew *crew)
 {
-    struct pollfd fds[] = { { t->is_spawned ? -1 : 0, POLLIN, 0 }, { signals, POLLIN, 0 } };
+    char text[512];
     enum sockbroker_worker_state state = SOCKBROKER_WORKER_READY;
 
     for (;;) {
         say_state(t, &state);
-        if (poll(fds, 2, STATE_LOOK_MS) > 0 && (fds[1].revents || !read_orders(t)))
+        enum kit_order order = kit_orders_wait(text, sizeof(text), STATE_LOOK_MS);
+
+        if (order == KIT_ORDER_END || (order == KIT_ORDER_LINES && !obey_all(t, text)))
             return;
         if (crew->n && !atomic_load(&crew->n_working))
             return;
@@ -116,29 +109,17 @@ static void command(struct kit_task *t, struct crew *crew, int signals)
     }
 }
 
-static int block_signals(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 int main(int argc, char **argv)
 {
     static struct kit_task task;
     static struct crew crew;
     struct sockbroker_error error;
-    int signals = block_signals();
 
     if (!kit_worker_read_args(&task, argc, argv))
         return 2;
-    if (task.is_spawned)
-        signal(SIGPIPE, SIG_IGN); /* it outlives the broker whose output it has */
-    task.told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    net_start(); /* a spawned one outlives the broker whose output it has */
+    kit_orders_begin(!task.is_spawned);
+    task.told = net_open_bell();
     sockbroker_status st = sockbroker_worker_open(&task.options, &task.worker, &error);
     if (st) {
         kit_worker_say("open gave %s: %s", sockbroker_status_name(st), error.text);
@@ -148,15 +129,14 @@ int main(int argc, char **argv)
         kit_worker_prepare_accept(&task);
     kit_worker_say("ready");
     start_crew(&crew, &task);
-    command(&task, &crew, signals);
+    command(&task, &crew);
     sockbroker_worker_stop(task.worker);
     atomic_store(&task.release, true); /* one that holds and drains does not hear of the stop */
-    eventfd_write(task.told, 1);
+    net_ring(task.told);
     for (unsigned i = 0; i < crew.n; i++)
-        pthread_join(crew.threads[i], NULL);
+        uv_thread_join(&crew.threads[i]);
     sockbroker_worker_close(task.worker);
     kit_worker_say("ended");
-    close(signals);
-    close(task.told);
+    net_close(&task.told);
     return 0;
 }

@@ -2,13 +2,14 @@
 #ifndef SB_TESTS_SUPPORT_KIT_WORKER_H
 #define SB_TESTS_SUPPORT_KIT_WORKER_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "proto/printf.h"
 #include "sockbroker/sockbroker.h"
 #include "sockbroker/worker.h"
 #include "tests/support/kit_journal.h"
+#include "tests/support/net.h"
 
 enum kit_mode { KIT_HELLO, KIT_ECHO, KIT_HOLD, KIT_NONE, KIT_ACCEPT };
 
@@ -21,8 +22,7 @@ struct kit_task {
     unsigned pause_ms;
     struct kit_journal_page *journal; /* never NULL */
     struct sockbroker_worker *worker;
-    int told; /* eventfd: the hold thread looks at `release` */
-    int set;  /* mode accept: epoll, for the listening sockets among others */
+    sockbroker_socket told; /* a bell: the hold thread looks at `release` */
     atomic_bool release;
 };
 
@@ -30,9 +30,9 @@ struct kit_task {
 bool kit_worker_read_args(struct kit_task *task, int argc, char **argv);
 
 /* Thread bodies; they end when next() will not give any more. */
-void *kit_worker_serve(void *task);
-void *kit_worker_hold(void *task);
-void *kit_worker_accept(void *task);
+void kit_worker_serve(void *task);
+void kit_worker_hold(void *task);
+void kit_worker_accept(void *task);
 
 /* mode accept, before its thread: the sockets of all its endpoints, as far as the broker gives them. */
 void kit_worker_prepare_accept(struct kit_task *task);
@@ -50,10 +50,7 @@ void kit_worker_answer(const struct kit_task *task, const struct sockbroker_conn
 void kit_worker_over(const struct kit_task *task, const struct sockbroker_conn *conn);
 
 /* One line on standard output, whole. */
-#if defined(__GNUC__)
-__attribute__((format(printf, 1, 2)))
-#endif
-void kit_worker_say(const char *format, ...);
+void kit_worker_say(const char *format, ...) SB_PRINTF(1, 2);
 
 /* Why next() gives no more. */
 void kit_worker_say_end(struct kit_task *task, sockbroker_status st);

@@ -4,26 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "tests/support/kit_orders.h"
+#include "tests/support/kit_watch.h"
 #include "tests/support/kit_worker.h"
 
 #define REST_MAX 4096 /* of a queue, at the end */
 #define SOCKETS_MAX 64
 #define LOOK_MS 1000 /* a wake-up dies with its worker */
 
-static int sockets[SOCKETS_MAX];
+static sockbroker_socket sockets[SOCKETS_MAX];
 static atomic_uint n_sockets; /* orders come on another thread; a socket is there before it counts */
-
-static void watch(const struct kit_task *t, int sock, uint32_t exclusive)
-{
-    struct epoll_event e = { .events = EPOLLIN | exclusive, .data.fd = sock };
-
-    if (epoll_ctl(t->set, EPOLL_CTL_ADD, sock, &e))
-        abort();
-}
 
 unsigned kit_worker_fetch(struct kit_task *t, const char *endpoint, unsigned index)
 {
@@ -37,28 +28,28 @@ unsigned kit_worker_fetch(struct kit_task *t, const char *endpoint, unsigned ind
         return 0;
     }
     if (t->mode == KIT_ACCEPT && n_sockets < SOCKETS_MAX) {
-        watch(t, conn.sock, EPOLLEXCLUSIVE);
+        kit_watch_add(conn.sock, true);
         sockets[n_sockets] = conn.sock;
         n_sockets++;
     }
-    kit_worker_say("got %s %u of %u as %d", endpoint, index, n, conn.sock);
+    kit_worker_say("got %s %u of %u as %d", endpoint, index, n, (int)conn.sock);
     return n;
 }
 
 void kit_worker_prepare_accept(struct kit_task *t)
 {
     char names[512];
-    char *save = NULL;
+    char *rest = names;
 
-    t->set = epoll_create1(EPOLL_CLOEXEC);
+    kit_watch_begin();
     snprintf(names, sizeof(names), "%s", t->options.endpoints);
-    for (char *name = strtok_r(names, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+    for (char *name = kit_orders_cut(&rest, ","); name; name = kit_orders_cut(&rest, ",")) {
         unsigned n = kit_worker_fetch(t, name, 0);
 
         for (unsigned i = 1; i < n; i++)
             kit_worker_fetch(t, name, i);
     }
-    watch(t, sockbroker_worker_fd(t->worker), 0);
+    kit_watch_add(sockbroker_worker_fd(t->worker), false);
 }
 
 /* No lease: the process id and a count make the number unlike any other. */
@@ -67,23 +58,23 @@ static void describe(const struct sockaddr_storage *sa, socklen_t len, struct so
     static uint64_t n;
 
     memset(&conn->info, 0, sizeof(conn->info));
-    conn->info.lease_id = (uint64_t)getpid() << 32 | ++n;
-    sockbroker_addr_from_sockaddr((const struct sockaddr *)sa, len, &conn->info.peer);
+    conn->info.lease_id = (uint64_t)kit_own_pid() << 32 | ++n;
+    sockbroker_addr_from_sockaddr((const struct sockaddr *)sa, (size_t)len, &conn->info.peer);
     sockbroker_addr_normalise(&conn->info.peer);
 }
 
-static void accept_one(const struct kit_task *t, int listener)
+static void accept_one(const struct kit_task *t, sockbroker_socket listener)
 {
     struct sockaddr_storage sa;
     socklen_t len = sizeof(sa);
     struct sockbroker_conn conn = { .sock = accept(listener, (struct sockaddr *)&sa, &len) };
 
-    if (conn.sock < 0)
+    if (conn.sock == SOCKBROKER_SOCKET_NONE)
         return;
     atomic_fetch_add(&t->journal->begun, 1);
     describe(&sa, len, &conn);
     kit_worker_answer(t, &conn, NULL);
-    close(conn.sock);
+    net_close(&conn.sock);
     atomic_fetch_add(&t->journal->answered, 1);
 }
 
@@ -103,38 +94,37 @@ static sockbroker_status take_handed_over(const struct kit_task *t)
 /* The broker may have closed its own descriptors: what still waits is this worker's to serve. */
 static void accept_the_rest(const struct kit_task *t)
 {
-    struct epoll_event event;
+    sockbroker_socket ready;
 
-    epoll_ctl(t->set, EPOLL_CTL_DEL, sockbroker_worker_fd(t->worker), NULL);
-    for (unsigned i = 0; i < REST_MAX && epoll_wait(t->set, &event, 1, 0) == 1; i++)
-        accept_one(t, event.data.fd);
+    kit_watch_drop(sockbroker_worker_fd(t->worker));
+    for (unsigned i = 0; i < REST_MAX && kit_watch_wait(0, &ready); i++)
+        accept_one(t, ready);
     while (n_sockets)
-        close(sockets[--n_sockets]);
+        net_close(&sockets[--n_sockets]);
 }
 
-void *kit_worker_accept(void *arg)
+void kit_worker_accept(void *arg)
 {
     struct kit_task *t = arg;
-    int handed_over = sockbroker_worker_fd(t->worker);
+    sockbroker_socket handed_over = sockbroker_worker_fd(t->worker);
     sockbroker_status st = SOCKBROKER_AGAIN;
 
     while (st == SOCKBROKER_AGAIN) {
-        struct epoll_event event;
+        sockbroker_socket ready;
 
-        if (epoll_wait(t->set, &event, 1, LOOK_MS) < 1) {
+        if (!kit_watch_wait(LOOK_MS, &ready)) {
             for (unsigned i = 0; i < n_sockets; i++)
                 accept_one(t, sockets[i]);
             continue;
         }
-        if (event.data.fd == handed_over) {
+        if (ready == handed_over) {
             st = take_handed_over(t);
             continue;
         }
         atomic_fetch_add(&t->journal->woken, 1);
-        accept_one(t, event.data.fd);
+        accept_one(t, ready);
     }
     accept_the_rest(t);
     kit_worker_say_end(t, st);
-    close(t->set);
-    return NULL;
+    kit_watch_end();
 }

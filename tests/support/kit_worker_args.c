@@ -1,11 +1,9 @@
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
+#include "tests/support/kit_page.h"
 #include "tests/support/kit_worker.h"
 
 static const struct option long_options[] = {
@@ -29,19 +27,6 @@ static bool read_mode(const char *text, enum kit_mode *mode_out)
         return true;
     }
     return false;
-}
-
-static bool map_journal(const char *path, struct kit_journal_page **page_out)
-{
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    void *page = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof(**page_out), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-    if (fd >= 0)
-        close(fd);
-    if (page == MAP_FAILED)
-        return false;
-    *page_out = page;
-    return true;
 }
 
 static bool take(struct kit_task *t, int option)
@@ -77,7 +62,8 @@ static bool take(struct kit_task *t, int option)
         t->options.wait_for_broker = true;
         return true;
     case 'j':
-        return map_journal(optarg, &t->journal);
+        t->journal = kit_page_open(optarg, sizeof(*t->journal), false);
+        return t->journal != NULL;
     case 'p':
         t->pause_ms = (unsigned)atoi(optarg);
         return true;

@@ -1,9 +1,5 @@
 /* Keeps connections open, on one thread: the pollable descriptor of the worker among those of its connections. */
-#include <poll.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "tests/support/kit_worker.h"
 
@@ -11,7 +7,7 @@
 
 struct held {
     struct sockbroker_conn conns[HELD_MAX];
-    struct pollfd fds[HELD_MAX + 2]; /* told, the worker, the connections */
+    struct net_event events[HELD_MAX + 2]; /* told, the worker, the connections */
     unsigned n;
     sockbroker_status st; /* of next(): AGAIN while more may come */
 };
@@ -20,7 +16,7 @@ static void drop(struct kit_task *t, struct held *h, unsigned i)
 {
     kit_worker_over(t, &h->conns[i]);
     h->conns[i] = h->conns[--h->n];
-    h->fds[i + 2] = h->fds[h->n + 2];
+    h->events[i + 2] = h->events[h->n + 2];
 }
 
 static void take_more(struct kit_task *t, struct held *h)
@@ -31,7 +27,7 @@ static void take_more(struct kit_task *t, struct held *h)
         atomic_fetch_add(&t->journal->begun, 1);
         kit_worker_say("took %llu", (unsigned long long)conn.info.lease_id);
         kit_worker_answer(t, &conn, NULL);
-        h->fds[h->n + 2] = (struct pollfd){ conn.sock, POLLIN, 0 };
+        h->events[h->n + 2] = (struct net_event){ .sock = conn.sock };
         h->conns[h->n++] = conn;
     }
     if (h->st == SOCKBROKER_NO_DESCRIPTORS) {
@@ -40,15 +36,13 @@ static void take_more(struct kit_task *t, struct held *h)
     }
     if (h->st != SOCKBROKER_AGAIN) {
         kit_worker_say_end(t, h->st);
-        h->fds[1].fd = -1;
+        h->events[1].sock = SOCKBROKER_SOCKET_NONE;
     }
 }
 
 static void take_order(struct kit_task *t, struct held *h)
 {
-    eventfd_t n;
-
-    eventfd_read(t->told, &n);
+    net_hear(t->told);
     while (atomic_load(&t->release) && h->n)
         drop(t, h, h->n - 1);
     atomic_store(&t->release, false);
@@ -57,16 +51,16 @@ static void take_order(struct kit_task *t, struct held *h)
 static void look(struct kit_task *t, struct held *h)
 {
     for (unsigned i = h->n; i-- > 0;) {
-        if (h->fds[i + 2].revents)
+        if (h->events[i + 2].is_ready)
             drop(t, h, i); /* the client has closed; it says nothing else */
     }
-    if (h->fds[0].revents)
+    if (h->events[0].is_ready)
         take_order(t, h);
-    if (h->fds[1].revents)
+    if (h->events[1].is_ready)
         take_more(t, h);
 }
 
-void *kit_worker_hold(void *arg)
+void kit_worker_hold(void *arg)
 {
     struct kit_task *t = arg;
     struct held *h = calloc(1, sizeof(*h));
@@ -74,15 +68,14 @@ void *kit_worker_hold(void *arg)
     if (!h)
         abort();
     h->st = SOCKBROKER_AGAIN;
-    h->fds[0] = (struct pollfd){ t->told, POLLIN, 0 };
-    h->fds[1] = (struct pollfd){ sockbroker_worker_fd(t->worker), POLLIN, 0 };
+    h->events[0] = (struct net_event){ .sock = t->told };
+    h->events[1] = (struct net_event){ .sock = sockbroker_worker_fd(t->worker) };
     take_more(t, h);
     while (h->st == SOCKBROKER_AGAIN || (h->st == SOCKBROKER_DRAINING && h->n)) {
-        if (poll(h->fds, h->n + 2, -1) > 0)
+        if (net_wait(h->events, h->n + 2, -1))
             look(t, h);
     }
     while (h->n)
         drop(t, h, h->n - 1);
     free(h);
-    return NULL;
 }

@@ -1,10 +1,10 @@
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include <uv.h>
+
+#include "tests/support/kit_orders.h"
 #include "tests/support/kit_worker.h"
 
 #define REQUEST_WAIT_MS 30000
@@ -20,39 +20,37 @@ void kit_worker_say(const char *format, ...)
     if (n > (int)sizeof(line) - 2)
         n = (int)sizeof(line) - 2;
     line[n] = '\n';
-    (void)!write(1, line, (size_t)n + 1);
+    fwrite(line, 1, (size_t)n + 1, stdout);
+    fflush(stdout);
 }
 
 void kit_worker_answer(const struct kit_task *t, const struct sockbroker_conn *conn, const char *echo)
 {
     char line[256];
     int n =
-        snprintf(line, sizeof(line), "%s %d ipv%d %llu %u%s%s\n", t->options.name, (int)getpid(), (int)conn->info.peer.family,
+        snprintf(line, sizeof(line), "%s %d ipv%d %llu %u%s%s\n", t->options.name, kit_own_pid(), (int)conn->info.peer.family,
                  (unsigned long long)conn->info.lease_id, conn->info.peer.port, echo ? " " : "", echo ? echo : "");
 
-    (void)!send(conn->sock, line, (size_t)n, MSG_NOSIGNAL);
+    net_send(conn->sock, line, (size_t)n);
 }
 
 void kit_worker_over(const struct kit_task *t, const struct sockbroker_conn *conn)
 {
-    close(conn->sock);
+    sockbroker_socket sock = conn->sock;
+
+    net_close(&sock);
     atomic_fetch_add(&t->journal->answered, 1);
     if (t->reports_finish)
         sockbroker_worker_finished(t->worker, conn->info.lease_id);
 }
 
 /* A line of the client, without its newline. False when it leaves first. */
-static bool read_request(int sock, char *line, size_t room)
+static bool read_request(sockbroker_socket sock, char *line, size_t room)
 {
     size_t len = 0;
 
     while (len + 1 < room) {
-        struct pollfd p = { sock, POLLIN, 0 };
-
-        if (poll(&p, 1, REQUEST_WAIT_MS) <= 0)
-            return false;
-        ssize_t n = recv(sock, line + len, 1, 0);
-        if (n <= 0)
+        if (!net_wait_readable(sock, REQUEST_WAIT_MS) || net_receive(sock, line + len, 1) <= 0)
             return false;
         if (line[len] == '\n')
             break;
@@ -69,7 +67,7 @@ static void serve_one(const struct kit_task *t, const struct sockbroker_conn *co
 
     atomic_fetch_add(&t->journal->begun, 1);
     if (t->pause_ms)
-        poll(NULL, 0, (int)t->pause_ms);
+        uv_sleep(t->pause_ms);
     if (!echoes || read_request(conn->sock, line, sizeof(line)))
         kit_worker_answer(t, conn, echoes ? line : NULL);
     kit_worker_over(t, conn);
@@ -99,7 +97,7 @@ static sockbroker_status next(struct kit_task *t, struct sockbroker_conn *conn)
     return st;
 }
 
-void *kit_worker_serve(void *arg)
+void kit_worker_serve(void *arg)
 {
     struct kit_task *t = arg;
     struct sockbroker_conn conn;
@@ -108,7 +106,6 @@ void *kit_worker_serve(void *arg)
     while (!(st = next(t, &conn)))
         serve_one(t, &conn);
     kit_worker_say_end(t, st);
-    return NULL;
 }
 
 void kit_worker_take(struct kit_task *t, unsigned n)

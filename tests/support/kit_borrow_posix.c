@@ -25,7 +25,7 @@ static int descriptor_of(struct kit_process *w, const char *endpoint, unsigned i
     return number;
 }
 
-int kit_worker_borrow(struct kit_process *w, const char *endpoint, unsigned index)
+sockbroker_socket kit_worker_borrow(struct kit_process *w, const char *endpoint, unsigned index)
 {
     int number = descriptor_of(w, endpoint, index);
     int handle = (int)syscall(SYS_pidfd_open, w->pid, 0);
@@ -37,7 +37,7 @@ int kit_worker_borrow(struct kit_process *w, const char *endpoint, unsigned inde
     return sock;
 }
 
-uint64_t kit_socket_cookie(int sock)
+uint64_t kit_socket_cookie(sockbroker_socket sock)
 {
     uint64_t cookie = 0;
     socklen_t len = sizeof(cookie);
