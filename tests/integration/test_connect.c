@@ -53,7 +53,7 @@ static void check_exit(struct kit_process *p, int code)
     kit_process_free(p);
 }
 
-static void expect_end_of_input(int sock)
+static void expect_end_of_input(sockbroker_socket sock)
 {
     char byte;
 
@@ -70,9 +70,9 @@ static void half_close_tells_the_end_of_the_input(void **state)
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         uint16_t port;
-        int listener = kit_listen(hosts[i], &port);
+        sockbroker_socket listener = kit_listen(hosts[i], &port);
         struct kit_process *p = run(b, hosts[i], port, NULL, NULL);
-        int peer = kit_accept(listener);
+        sockbroker_socket peer = kit_accept(listener);
 
         kit_process_tell(p, "question");
         kit_expect(peer, "question\n");
@@ -93,9 +93,9 @@ static void end_of_the_peer_ends_it_whatever_the_input_does(void **state)
 {
     struct kit_broker *b = start();
     uint16_t port;
-    int listener = kit_listen("::1", &port);
+    sockbroker_socket listener = kit_listen("::1", &port);
     struct kit_process *p = run(b, "::1", port, NULL, NULL);
-    int peer = kit_accept(listener);
+    sockbroker_socket peer = kit_accept(listener);
 
     (void)state;
     kit_send(peer, "bye");
@@ -111,9 +111,9 @@ static void reset_of_the_peer_is_a_failure(void **state)
 {
     struct kit_broker *b = start();
     uint16_t port;
-    int listener = kit_listen("::1", &port);
+    sockbroker_socket listener = kit_listen("::1", &port);
     struct kit_process *p = run(b, "::1", port, NULL, NULL);
-    int peer = kit_accept(listener);
+    sockbroker_socket peer = kit_accept(listener);
 
     (void)state;
     kit_send(peer, "made");
@@ -129,9 +129,9 @@ static void connection_goes_on_without_the_broker(void **state)
 {
     struct kit_broker *b = start();
     uint16_t port;
-    int listener = kit_listen("::1", &port);
+    sockbroker_socket listener = kit_listen("::1", &port);
     struct kit_process *p = run(b, "::1", port, NULL, NULL);
-    int peer = kit_accept(listener);
+    sockbroker_socket peer = kit_accept(listener);
 
     (void)state;
     kit_send(peer, "made");
@@ -173,7 +173,7 @@ static void check_file(const char *path, const uint8_t *bytes, size_t len)
     free(got);
 }
 
-static void send_all(int sock, const uint8_t *bytes, size_t len)
+static void send_all(sockbroker_socket sock, const uint8_t *bytes, size_t len)
 {
     for (size_t at = 0; at < len;) {
         ssize_t n = send(sock, bytes + at, len - at, MSG_NOSIGNAL);
@@ -184,7 +184,7 @@ static void send_all(int sock, const uint8_t *bytes, size_t len)
     }
 }
 
-static void receive_all(int sock, const uint8_t *bytes, size_t len)
+static void receive_all(sockbroker_socket sock, const uint8_t *bytes, size_t len)
 {
     uint8_t *got = malloc(len);
 
@@ -206,9 +206,9 @@ static void much_goes_both_ways_whole(void **state)
     kit_state_fill("up", 1, up, LARGE);
     kit_state_fill("down", 1, down, LARGE);
     for (size_t i = 0; i < 2; i++) {
-        char in[96], out[96];
+        char in[176], out[176];
         uint16_t port;
-        int listener = kit_listen(hosts[i], &port);
+        sockbroker_socket listener = kit_listen(hosts[i], &port);
 
         snprintf(in, sizeof(in), "%s/in", b->dir);
         snprintf(out, sizeof(out), "%s/out", b->dir);
@@ -217,7 +217,7 @@ static void much_goes_both_ways_whole(void **state)
                  hosts[i], port, b->dir, out);
         struct kit_process *p = kit_process_start(
             "pipeline", "/bin/sh", &(struct kit_start){ .args = { "-c", script }, .env = { "PATH=/usr/bin:/bin" } });
-        int peer = kit_accept(listener);
+        sockbroker_socket peer = kit_accept(listener);
         send_all(peer, down, LARGE);
         receive_all(peer, up, LARGE);
         close(peer);
@@ -236,7 +236,7 @@ static void output_that_nobody_reads_ends_it(void **state)
 {
     struct kit_broker *b = start();
     uint16_t port;
-    int listener = kit_listen("::1", &port);
+    sockbroker_socket listener = kit_listen("::1", &port);
     char script[512];
 
     (void)state;
@@ -244,7 +244,7 @@ static void output_that_nobody_reads_ends_it(void **state)
              port, b->dir);
     struct kit_process *p = kit_process_start("pipeline", "/bin/sh",
                                               &(struct kit_start){ .args = { "-c", script }, .env = { "PATH=/usr/bin:/bin" } });
-    int peer = kit_accept(listener);
+    sockbroker_socket peer = kit_accept(listener);
     kit_send(peer, "12345");
     kit_process_wait_log(p, "12345");
     kit_process_wait_log(p, "sockbroker connect: standard output: its reader has closed it\n");
@@ -265,9 +265,9 @@ static void explain_shows_the_race(void **state)
     for (size_t i = 0; i < 2; i++) {
         char text[64];
         uint16_t port;
-        int listener = kit_listen(hosts[i], &port);
+        sockbroker_socket listener = kit_listen(hosts[i], &port);
         struct kit_process *p = run(b, hosts[i], port, "--explain", NULL);
-        int peer = kit_accept(listener);
+        sockbroker_socket peer = kit_accept(listener);
 
         kit_process_wait_log(p, "order  destination");
         snprintf(text, sizeof(text), i ? "    1  [::1]:%u " : "    1  127.0.0.1:%u ", port);
@@ -305,9 +305,9 @@ static void name_leads_to_the_address_that_listens(void **state)
 
         if (!localhost_is(hosts[i]))
             continue;
-        int listener = kit_listen(hosts[i], &port);
+        sockbroker_socket listener = kit_listen(hosts[i], &port);
         struct kit_process *p = run(b, "localhost", port, "--explain", NULL);
-        int peer = kit_accept(listener);
+        sockbroker_socket peer = kit_accept(listener);
 
         kit_process_wait_log(p, "connected\n");
         kit_process_tell(p, "hello");
@@ -325,9 +325,9 @@ static void source_is_where_it_comes_from(void **state)
     struct sockaddr_in from;
     socklen_t len = sizeof(from);
     uint16_t port;
-    int listener = kit_listen("127.0.0.1", &port);
+    sockbroker_socket listener = kit_listen("127.0.0.1", &port);
     struct kit_process *p = run(b, "127.0.0.1", port, "--source", "127.0.0.9");
-    int peer = kit_accept(listener);
+    sockbroker_socket peer = kit_accept(listener);
 
     (void)state;
     assert_int_equal(getpeername(peer, (struct sockaddr *)&from, &len), 0);
@@ -349,8 +349,8 @@ static void refused_connection_names_address_and_cause(void **state)
     for (size_t i = 0; i < 2; i++) {
         char text[64];
         uint16_t port;
-        int listener = kit_listen(hosts[i], &port);
-        int client = kit_connect(NULL, hosts[i], port); /* its own port takes no connection */
+        sockbroker_socket listener = kit_listen(hosts[i], &port);
+        sockbroker_socket client = kit_connect(NULL, hosts[i], port); /* its own port takes no connection */
         struct sockaddr_storage own;
         socklen_t len = sizeof(own);
 
@@ -385,7 +385,7 @@ static void deadline_passes_for_who_does_not_answer(void **state)
 {
     struct kit_broker *b = start();
     uint16_t port;
-    int listener = kit_listen("127.0.0.1", &port);
+    sockbroker_socket listener = kit_listen("127.0.0.1", &port);
     int fillers[2];
 
     (void)state;

@@ -1,10 +1,8 @@
 /* The promise: a connection that the broker accepted is served by exactly one worker, whatever happens to workers.
  * Each test runs with both carriers; the state is the carrier's name. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/support/kit.h"
 
@@ -356,7 +354,7 @@ static void stopped_worker_comes_back_and_serves(void **state)
     struct kit_process *slow = kit_worker_start(b, "slow", "hello", NULL);
     uint16_t port = kit_broker_port(b, "web");
     struct kit_answer a;
-    int socks[5];
+    sockbroker_socket socks[5];
 
     kit_broker_wait_worker(b, "slow", "ready");
     kit_process_stop(slow);
@@ -395,7 +393,7 @@ static void taken_connection_waits_for_its_stopped_worker(void **state)
     struct kit_process *slow =
         kit_worker_start(b, "slow", "hello", &(struct kit_start){ .env = { "SOCKBROKER_FAILPOINTS=taken=stop" } });
     struct kit_answer a;
-    int socks[3];
+    sockbroker_socket socks[3];
 
     kit_broker_wait_worker(b, "slow", "ready");
     socks[0] = kit_connect(NULL, "127.0.0.1", port);
@@ -482,7 +480,7 @@ static void unread_connections_survive_the_broker(void **state)
     uint16_t port = kit_broker_port(b, "web");
     char endpoint[96];
     struct kit_answer a;
-    int socks[5];
+    sockbroker_socket socks[5];
 
     kit_broker_wait_worker(b, "w1", "ready");
     kit_process_stop(w);
@@ -528,53 +526,6 @@ static void workers_find_a_new_broker_by_themselves(void **state)
     kit_broker_stop(b);
 }
 
-/* ---- and the generator can see losses ---- */
-
-/* Length of the longest queue of a listening socket on that port, as /proc/net/tcp6 tells it. */
-static unsigned longest_queue(uint16_t port)
-{
-    char line[512];
-    unsigned longest = 0;
-    FILE *f = fopen("/proc/net/tcp6", "re");
-
-    while (f && fgets(line, sizeof(line), f)) {
-        unsigned own_port, state, queue;
-
-        if (sscanf(line, " %*d: %*32[0-9A-F]:%x %*32[0-9A-F]:%*x %x %*x:%x", &own_port, &state, &queue) == 3 &&
-            own_port == port && state == 0x0A && queue > longest)
-            longest = queue;
-    }
-    if (f)
-        fclose(f);
-    return longest;
-}
-
-static void naive_hand_over_loses_connections(void **state)
-{
-    enum { CONCURRENCY = 64 };
-    struct kit_process *w[N_WORKERS];
-    char port[8] = "0";
-    struct kit_load_result r;
-
-    (void)state;
-    for (unsigned i = 0; i < N_WORKERS; i++) {
-        w[i] = kit_process_start("naive", SB_NAIVE_EXE, &(struct kit_start){ .args = { port } });
-        snprintf(port, sizeof(port), "%u", (unsigned)strtoul(kit_process_wait_log(w[i], "ready ") + 6, NULL, 10));
-    }
-    kit_process_stop(w[0]);
-    struct kit_load *load = kit_load_start(
-        &(struct kit_load_options){ .port = (uint16_t)strtoul(port, NULL, 10), .total = 4000, .concurrency = CONCURRENCY });
-    kit_until(longest_queue((uint16_t)strtoul(port, NULL, 10)) >=
-              CONCURRENCY / 2); /* only the stopped one's can be that long for long */
-    kit_process_kill(w[0]);
-    kit_load_finish(load, &r);
-    kit_load_print("naive", &r);
-    assert_true(r.reset >= CONCURRENCY / 4);
-    assert_int_equal(r.answered + r.reset + r.empty + r.refused, 4000);
-    for (unsigned i = 1; i < N_WORKERS; i++)
-        kit_process_kill(w[i]);
-}
-
 #define WITH(carrier, test)                                                                                                    \
     {                                                                                                                          \
         carrier "_" #test, test, kit_setup, kit_teardown, (void *)carrier                                                      \
@@ -596,7 +547,6 @@ int main(int argc, char **argv)
         BOTH(stopping_under_load_leaves_nobody_without_answer),
         BOTH(unread_connections_survive_the_broker),
         BOTH(workers_find_a_new_broker_by_themselves),
-        cmocka_unit_test_setup_teardown(naive_hand_over_loses_connections, kit_setup, kit_teardown),
     };
 
     return kit_main(tests, argc, argv);

@@ -43,7 +43,7 @@ static struct kit_process *start_doomed(struct kit_broker *b, const char *place,
 static int leave_one(struct sockbroker_worker *w)
 {
     struct sockbroker_error error;
-    int ends[2];
+    sockbroker_socket ends[2];
 
     kit_open_stream("::1", ends);
     kit_send(ends[0], "u");
@@ -85,11 +85,11 @@ static void worker_killed_before_the_socket_has_left_leaves_nothing(void **state
     struct kit_broker *b = start(NULL);
     struct sb_deposit_status d;
     uint16_t port;
-    int listener = kit_listen("::1", &port);
+    sockbroker_socket listener = kit_listen("::1", &port);
 
     for (size_t i = 0; i < 2; i++) {
         struct kit_process *doomed = start_doomed(b, places[i], "kill");
-        int client = kit_mover_connect(doomed, "::1", listener, port);
+        sockbroker_socket client = kit_mover_connect(doomed, "::1", listener, port);
 
         kit_process_tell(doomed, "deposit c 65536");
         wait_killed(b, doomed);
@@ -109,11 +109,11 @@ static void worker_killed_while_the_socket_is_on_its_way_leaves_all_or_nothing(v
     struct sockbroker_worker *w = kit_asker_open(b, "w");
     struct sb_deposit_status d;
     uint16_t port;
-    int listener = kit_listen("127.0.0.1", &port);
+    sockbroker_socket listener = kit_listen("127.0.0.1", &port);
 
     for (unsigned i = 0; i < 10; i++) {
         struct kit_process *doomed = start_doomed(b, "socket_left", "kill");
-        int client = kit_mover_connect(doomed, "127.0.0.1", listener, port);
+        sockbroker_socket client = kit_mover_connect(doomed, "127.0.0.1", listener, port);
 
         kit_send(client, "u");
         kit_process_tell(doomed, "deposit c 3000");
@@ -137,7 +137,7 @@ static void worker_killed_before_it_settles_leaves_the_deposit_there(void **stat
     struct sockbroker_worker *w = kit_asker_open(b, "w");
 
     for (size_t i = 0; i < 2; i++) {
-        int client = leave_one(w);
+        sockbroker_socket client = leave_one(w);
         struct kit_process *doomed = start_doomed(b, places[i], "kill");
 
         kit_process_tell(doomed, "withdraw c");
@@ -155,7 +155,7 @@ static void worker_killed_after_it_settled_takes_the_deposit_along(void **state)
     struct sockbroker_worker *w = kit_asker_open(b, "w");
     struct kit_process *doomed = start_doomed(b, "grant_settled", "kill");
     struct sockbroker_error error;
-    int client = leave_one(w);
+    sockbroker_socket client = leave_one(w);
 
     kit_process_tell(doomed, "withdraw c");
     wait_killed(b, doomed);
@@ -174,15 +174,15 @@ static void worker_stopped_before_the_socket_has_left_loses_the_name_to_others(v
     struct kit_broker *b = start(NULL);
     struct sockbroker_worker *w = kit_asker_open(b, "w");
     uint16_t port;
-    int listener = kit_listen("::1", &port);
+    sockbroker_socket listener = kit_listen("::1", &port);
 
     for (size_t i = 0; i < 2; i++) {
         struct kit_process *doomed = start_doomed(b, places[i], "stop");
-        int its_client = kit_mover_connect(doomed, "::1", listener, port);
+        sockbroker_socket its_client = kit_mover_connect(doomed, "::1", listener, port);
 
         kit_process_tell(doomed, "deposit c 65536");
         kit_process_wait_stopped(doomed);
-        int client = leave_one(w);
+        sockbroker_socket client = leave_one(w);
         kit_process_go_on(doomed);
         kit_process_wait_log(doomed, "deposit c gave NAME_TAKEN");
         kit_mover_ask(doomed, "write mine", "wrote");
@@ -205,8 +205,8 @@ static void worker_stopped_after_the_socket_has_left_is_not_needed_any_more(void
     struct sockbroker_worker *w = kit_asker_open(b, "w");
     struct kit_process *doomed = start_doomed(b, "socket_left", "stop");
     uint16_t port;
-    int listener = kit_listen("::1", &port);
-    int client = kit_mover_connect(doomed, "::1", listener, port);
+    sockbroker_socket listener = kit_listen("::1", &port);
+    sockbroker_socket client = kit_mover_connect(doomed, "::1", listener, port);
     struct sockbroker_conn conn;
 
     kit_process_tell(doomed, "deposit c 3000");
@@ -235,7 +235,7 @@ static void deposit_waits_for_a_stopped_taker(void **state)
     struct sockbroker_worker *w = kit_asker_open(b, "w");
 
     for (size_t i = 0; i < 4; i++) {
-        int client = leave_one(w);
+        sockbroker_socket client = leave_one(w);
         struct kit_process *doomed = start_doomed(b, places[i % 2], "stop");
         struct sockbroker_error error;
         struct sb_deposit_status d;
@@ -270,7 +270,7 @@ static void taker_that_lost_its_connection_meanwhile_settles_all_the_same(void *
     for (size_t i = 0; i < 2; i++) {
         struct kit_broker *b = start("heartbeat_ms=100");
         struct sockbroker_worker *w = kit_asker_open(b, "w");
-        int client = leave_one(w);
+        sockbroker_socket client = leave_one(w);
         struct kit_process *doomed = start_doomed(b, places[i], "stop");
 
         uint64_t refused = fault_broker_status(b).busy_refusals;
@@ -302,7 +302,7 @@ static void broker_without_descriptors_says_so_and_takes_the_next(void **state)
                                                                  .env = { "SOCKBROKER_FAILPOINTS=receive_socket=EMFILE@2" } });
     struct sockbroker_worker *w = kit_asker_open(b, "w");
     struct sockbroker_error error;
-    int ends[2];
+    sockbroker_socket ends[2];
 
     kit_open_stream("::1", ends);
     assert_int_equal(kit_deposit(w, "c", ends[1], 3000, &error), SOCKBROKER_NO_DESCRIPTORS);
@@ -324,7 +324,7 @@ static void socket_that_cannot_go_stays_here(void **state)
         .args = { "--endpoint", "web=[::]:0" }, .env = { "SOCKBROKER_FAILPOINTS=send_socket=ETOOMANYREFS*3@1" } });
     struct sockbroker_worker *w = kit_asker_open(b, "w");
     struct sockbroker_error error;
-    int client = leave_one(w);
+    sockbroker_socket client = leave_one(w);
 
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(kit_try_withdraw(w, "c", &error), SOCKBROKER_BUSY);
@@ -345,13 +345,13 @@ static void broker_without_memory_refuses_and_goes_on(void **state)
             kit_broker_start(&(struct kit_start){ .args = { "--endpoint", "web=[::]:0" }, .env = { envs[i] } });
         struct sockbroker_worker *w = kit_asker_open(b, "w");
         struct sockbroker_error error;
-        int ends[2];
+        sockbroker_socket ends[2];
 
         kit_open_stream("::1", ends);
         assert_int_equal(kit_deposit(w, "c", ends[1], 3000, &error), SOCKBROKER_NO_MEMORY);
         kit_close(&ends[0]);
         close(ends[1]);
-        int client = leave_one(w);
+        sockbroker_socket client = leave_one(w);
         check_is_here(w, &client);
         finish(b, w);
     }
@@ -390,7 +390,7 @@ static void put_in(struct account *a, unsigned i)
     struct sockbroker_error error;
     unsigned number = atomic_load(&a->page->taken[i]) + 1;
     char name[16];
-    int ends[2];
+    sockbroker_socket ends[2];
 
     snprintf(name, sizeof(name), "m%u", i);
     kit_open_stream(i % 2 ? "127.0.0.1" : "::1", ends);

@@ -631,7 +631,7 @@ static void resume_secret_takes_the_name_over(void **state)
 
     (void)state;
     fault_raw_start(&first, b, "raw", 4);
-    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
     fault_wait_unacked(b, "raw", 1);
     fault_raw_fill(&attach, "raw", "web", 4);
     attach.has_resume = true;
@@ -764,7 +764,8 @@ static void pair_that_is_shut_ends_the_session(void **state)
 
         fault_raw_start(&raw, b, "raw", 4);
         shutdown(raw.end, how[i]);
-        int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web")); /* at the latest when something is sent to it */
+        sockbroker_socket sock =
+            kit_connect(NULL, "::1", kit_broker_port(b, "web")); /* at the latest when something is sent to it */
         kit_broker_wait_worker(b, "raw", "gone");
         struct kit_process *w = start_worker(b, "w1");
         assert_int_equal(fault_answers_by(&sock, 1, "w1"), 1);
@@ -786,8 +787,9 @@ static void flood_of_reports_delays_nobody_else(void **state)
 
     (void)state;
     fault_raw_start(&raw, b, "raw", 1);
-    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web")); /* one of two goes to raw and fills its window */
-    int sock_2 = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    sockbroker_socket sock =
+        kit_connect(NULL, "::1", kit_broker_port(b, "web")); /* one of two goes to raw and fills its window */
+    sockbroker_socket sock_2 = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
     fault_wait_unacked(b, "raw", 1);
     struct kit_load *load =
         kit_load_start(&(struct kit_load_options){ .port = kit_broker_port(b, "web"), .total = 2000, .per_second = 1000 });

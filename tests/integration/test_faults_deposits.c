@@ -177,7 +177,7 @@ static void token_of_a_deposit_must_be_right_and_is_good_once(void **state)
     struct kit_broker *b = start(NULL);
     struct fault_raw raw;
     uint16_t port;
-    int sock = kit_bind_udp("::1", &port);
+    sockbroker_socket sock = kit_bind_udp("::1", &port);
 
     (void)state;
     fault_raw_start(&raw, b, "raw", 4);
@@ -234,7 +234,7 @@ static void token_is_good_for_the_process_that_asked_only(void **state)
     struct sockbroker_error error;
     struct sockbroker_conn conn;
     uint16_t port;
-    int sock = kit_bind_udp("::1", &port);
+    sockbroker_socket sock = kit_bind_udp("::1", &port);
 
     (void)state;
     assert_int_equal(kit_deposit(w, "c", sock, 10, &error), SOCKBROKER_OK);
@@ -258,7 +258,7 @@ static void descriptor_without_a_token_is_not_let_in(void **state)
     struct kit_broker *b = start(NULL);
     struct fault_raw raw;
     uint16_t port;
-    int sock = kit_bind_udp("::1", &port);
+    sockbroker_socket sock = kit_bind_udp("::1", &port);
 
     (void)state;
     fault_raw_start(&raw, b, "raw", 4);
@@ -367,7 +367,7 @@ static void state_comes_in_order_and_not_too_much(void **state)
     struct kit_broker *b = start(NULL);
     struct fault_raw raw, other;
     uint16_t port;
-    int sock = kit_bind_udp("::1", &port);
+    sockbroker_socket sock = kit_bind_udp("::1", &port);
 
     (void)state;
     fault_raw_start(&raw, b, "raw", 4);
@@ -401,7 +401,7 @@ static void socket_that_comes_before_its_state_is_refused(void **state)
     struct fault_raw raw;
     struct sockbroker_error error;
     uint16_t port;
-    int sock = kit_bind_udp("::1", &port);
+    sockbroker_socket sock = kit_bind_udp("::1", &port);
 
     (void)state;
     fault_raw_start(&raw, b, "raw", 4);
@@ -422,7 +422,7 @@ static void state_is_read_by_its_taker_only(void **state)
     struct fault_raw raw, other;
     struct sockbroker_error error;
     uint16_t port;
-    int sock = kit_bind_udp("::1", &port);
+    sockbroker_socket sock = kit_bind_udp("::1", &port);
 
     (void)state;
     assert_int_equal(kit_deposit(w, "s", sock, 10000, &error), SOCKBROKER_OK);
@@ -465,7 +465,7 @@ static void settling_what_one_does_not_have_changes_nothing(void **state)
     struct fault_raw raw, other;
     struct sockbroker_error error;
     uint16_t port;
-    int sock = kit_bind_udp("::1", &port);
+    sockbroker_socket sock = kit_bind_udp("::1", &port);
 
     (void)state;
     assert_int_equal(kit_deposit(w, "s", sock, 10, &error), SOCKBROKER_OK);
@@ -503,7 +503,7 @@ static void deposit_given_back_is_free_for_others(void **state)
     struct sockbroker_error error;
     struct sockbroker_conn conn;
     uint16_t port;
-    int sock = kit_bind_udp("::1", &port);
+    sockbroker_socket sock = kit_bind_udp("::1", &port);
 
     (void)state;
     assert_int_equal(kit_deposit(w, "s", sock, 10, &error), SOCKBROKER_OK);
@@ -535,7 +535,7 @@ static void taker_that_never_comes_loses_its_place(void **state)
     struct sockbroker_conn conn;
     struct sb_deposit_status d;
     uint16_t port;
-    int sock = kit_bind_udp("::1", &port);
+    sockbroker_socket sock = kit_bind_udp("::1", &port);
 
     (void)state;
     assert_int_equal(kit_deposit(w, "s", sock, 10, &error), SOCKBROKER_OK);
@@ -595,7 +595,7 @@ static void first_socket_to_come_gets_the_place(void **state)
     struct fault_raw raw;
     struct sockbroker_error error;
     uint16_t port;
-    int sock = kit_bind_udp("::1", &port);
+    sockbroker_socket sock = kit_bind_udp("::1", &port);
     struct sb_hello hellos[3];
 
     (void)state;

@@ -35,7 +35,7 @@ static void finish(struct kit_broker *b, struct kit_process *w)
 /* Does a client that comes from there get its answer? */
 static bool is_served(struct kit_broker *b, const char *from, const char *to)
 {
-    int sock = kit_connect(from, to, kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(from, to, kit_broker_port(b, "web"));
     char line[160];
 
     if (kit_is_silent(sock, KIT_WAIT_MS))
@@ -55,7 +55,7 @@ static int try_bind(const char *host, uint16_t port, bool reuse)
 
     if (!is_v4)
         assert_int_equal(inet_pton(AF_INET6, host, &v6.sin6_addr), 1);
-    int sock = socket(is_v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockbroker_socket sock = socket(is_v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (reuse)
         setsockopt(sock, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
     else
@@ -130,7 +130,7 @@ static int listen_on(const char *host, uint16_t *port_out)
     struct sockaddr *at = is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6;
 
     inet_pton(AF_INET6, host, &v6.sin6_addr);
-    int sock = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockbroker_socket sock = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (!is_v4)
         setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (bind(sock, at, len) || listen(sock, 1) || getsockname(sock, at, &len))
@@ -153,7 +153,7 @@ static void port_taken_on_one_family_names_it_and_binds_nothing(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint16_t port;
-        int sock = listen_on(cases[i].taken, &port);
+        sockbroker_socket sock = listen_on(cases[i].taken, &port);
         char endpoint[96], text[64];
 
         snprintf(endpoint, sizeof(endpoint), "web=[::]:%u,family=%s", port, cases[i].family);

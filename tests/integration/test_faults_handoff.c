@@ -77,7 +77,7 @@ static void taken_and_untouched_connection_of_a_killed_worker_is_served_by_anoth
     for (unsigned speaks = 0; speaks < 2; speaks++) {
         struct kit_broker *b = start(NEVER, NULL, NULL);
         struct kit_process *w1 = start_worker(b, "w1", "hello", "SOCKBROKER_FAILPOINTS=taken=kill");
-        int sock = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
+        sockbroker_socket sock = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
         struct kit_answer a;
 
         if (speaks)
@@ -105,7 +105,7 @@ static void touched_connection_is_never_given_to_a_second_worker(void **state)
     for (size_t i = 0; i < 3; i++) {
         struct kit_broker *b = start(NEVER, NULL, NULL);
         struct kit_process *raw = fault_worker_start(b, "raw", 4);
-        int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+        sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
         char bytes[8];
 
         assert_int_equal(send(sock, "hello", 5, 0), 5);
@@ -161,7 +161,7 @@ static void worker_serves_a_socket_whose_record_died_with_the_broker(void **stat
     (void)state;
     struct kit_broker *b = start(",carrier=message" NEVER, "SOCKBROKER_FAILPOINTS=lose_handoff=kill", NULL);
     struct kit_process *w1 = start_worker(b, "w1", "hello", NULL);
-    int sock = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
     assert_int_equal(kit_process_wait(b->process), 128 + SIGKILL);
     kit_read_only_answer(sock, &a);
     assert_string_equal(a.worker, "w1");
@@ -316,7 +316,7 @@ static void message_settling_unknown_or_repeated_ids_changes_nothing(void **stat
 
     (void)state;
     fault_raw_start(&raw, b, "raw", 4);
-    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
     uint64_t id = fault_raw_must_take(&raw, &taken);
     uint64_t bad = fault_broker_status(b).bad_messages;
     assert_int_equal(fault_raw_settle(&raw, UINT64_MAX, SB_VERDICT_ACK, &kept), SOCKBROKER_OK);
@@ -375,7 +375,7 @@ static void late_acks_of_withdrawn_leases_are_fenced(void **state)
 
     (void)state;
     fault_raw_start(&raw, b, "raw", 4);
-    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
     fault_wait_unacked(b, "raw", 1);
     uint64_t old = fault_raw_peek(&raw);
     kit_broker_wait_worker(b, "raw", "stuck");
@@ -455,7 +455,7 @@ static void worker_that_never_acks_lives_on_without_kill_stuck(void **state)
 {
     struct kit_broker *b = start(",withdraw_after_ms=100,ack_timeout_ms=100,kill_stuck=no", NULL, NULL);
     struct kit_process *raw = fault_worker_start(b, "raw", 2);
-    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
 
     (void)state;
     kit_process_tell(raw, "take");
@@ -518,7 +518,7 @@ static void ack_for_id_0_ends_the_session(void **state)
 
     (void)state;
     fault_raw_start(&raw, b, "raw", 1);
-    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
     fault_raw_must_take(&raw, &taken);
     assert_int_equal(send(raw.end, zero, sizeof(zero), 0), (int)sizeof(zero));
     assert_true(fault_raw_is_dismissed(&raw, KIT_WAIT_MS));
@@ -711,7 +711,7 @@ static void worker_that_stops_while_idle_goes_silent_and_comes_back(void **state
     (void)state;
     kit_process_stop(w1);
     kit_broker_wait_worker(b, "w1", "silent");
-    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
     fault_wait_held(b, 1); /* it gets nothing */
     kit_process_go_on(w1);
     assert_int_equal(fault_answers_by(&sock, 1, "w1"), 1);
@@ -734,7 +734,7 @@ static void clients_that_reset_before_the_hand_off_are_dropped_quietly(void **st
 
     (void)state;
     for (unsigned i = 0; i < 200; i++) {
-        int sock = kit_connect(NULL, i % 2 ? "127.0.0.1" : "::1", port);
+        sockbroker_socket sock = kit_connect(NULL, i % 2 ? "127.0.0.1" : "::1", port);
 
         kit_close(&sock);
     }
@@ -761,7 +761,7 @@ static void clients_that_reset_during_the_hand_off_are_dropped_quietly(void **st
     (void)state;
     struct kit_load *load = kit_load_start(&(struct kit_load_options){ .port = port, .total = total / 2 });
     for (unsigned i = 0; i < total; i++) {
-        int sock = kit_connect(NULL, i % 2 ? "127.0.0.1" : "::1", port);
+        sockbroker_socket sock = kit_connect(NULL, i % 2 ? "127.0.0.1" : "::1", port);
 
         if (i % 3 == 0)
             (void)!send(sock, "x", 1, MSG_NOSIGNAL);
@@ -822,7 +822,7 @@ static void end_of_the_broker_leaves_handed_off_connections_alone(void **state)
     struct kit_broker *b = start(NEVER, NULL, NULL);
     struct kit_process *w1 = start_worker(b, "w1", "hold", NULL);
     struct kit_answer a;
-    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
 
     (void)state;
     kit_read_answer(sock, &a);

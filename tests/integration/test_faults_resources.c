@@ -163,7 +163,7 @@ static void failing_allocations_cost_one_peer_each(void **state)
     assert_int_equal(fault_raw_attach(&raw, b->dir, &attach, &error), SOCKBROKER_NO_MEMORY);
     struct kit_process *w = start_worker(b, "w1");
     for (unsigned i = 0; i < 8; i++) {
-        int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+        sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
         char line[160];
 
         assert_false(kit_is_silent(sock, KIT_WAIT_MS));
@@ -541,7 +541,7 @@ static void jumps_of_the_wall_clock_change_no_deadline(void **state)
                                        "--set", "heartbeat_ms=3600000" },
                              .env = { "LD_PRELOAD=" SB_WALL_CLOCK, env } });
     struct kit_process *w = start_worker(b, "w1");
-    int waiting = kit_connect(NULL, "::1", kit_broker_port(b, "late"));
+    sockbroker_socket waiting = kit_connect(NULL, "::1", kit_broker_port(b, "late"));
     for (int i = -1; i <= 1; i += 2) {
         long offset = -i * year_s;
 

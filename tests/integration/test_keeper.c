@@ -947,7 +947,7 @@ static void broken_configuration_is_tried_again(void **state)
     struct file f;
     struct kit_broker *b = start_with(&f, good);
     uint16_t port = kit_broker_port(b, "web");
-    int sock = kit_connect(NULL, "::1", port);
+    sockbroker_socket sock = kit_connect(NULL, "::1", port);
 
     (void)state;
     write_file(&f, "endpoint web {");
@@ -1101,7 +1101,7 @@ static void descriptor_store_does_the_keepers_job(void **state)
     assert_int_equal(n, 1);
     assert_int_equal(strncmp(s[0].name, "listener/web/", 13), 0);
     assert_int_equal(number_of(s[0].fd), number);
-    int sock = kit_connect(NULL, "127.0.0.1", port);
+    sockbroker_socket sock = kit_connect(NULL, "127.0.0.1", port);
     kit_process_kill(p);
     p = start_by_manager(&m, dir, &s[0].fd, 1, s[0].name, endpoint);
     serve_as_manager(&m, s, &n, "READY=1");

@@ -1,15 +1,11 @@
-/* What the library and the broker promise beyond delivery: threads, forks, waiting, overload. */
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
+/* What the library and the broker promise beyond delivery: threads, waiting, overload. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "proto/thread.h"
 #include "sockbroker/sockbroker.h"
 #include "tests/support/kit.h"
+#include "tests/support/net.h"
 
 static struct kit_broker *start(const char *more)
 {
@@ -33,57 +29,18 @@ static struct sockbroker_worker *open_worker(struct kit_broker *b, const char *n
     return w;
 }
 
-/* In the child: every call says FORKED and touches nothing of the parent. 0 when all is as it should be. */
-static int try_in_child(struct kit_broker *b, struct sockbroker_worker *w)
+struct waiting {
+    struct sb_thread *thread;
+    struct sockbroker_worker *worker;
+    sockbroker_status answer;
+};
+
+static void wait_for_ever(void *arg)
 {
-    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
-    struct sockbroker_worker *another = NULL;
-    struct sockbroker_error error = { .text = "" };
+    struct waiting *w = arg;
     struct sockbroker_conn conn;
 
-    if (sockbroker_worker_next(w, 0, &conn) != SOCKBROKER_FORKED || sockbroker_worker_finished(w, 1) != SOCKBROKER_FORKED)
-        return 1;
-    sockbroker_worker_error(w, &error);
-    if (!strstr(error.text, "fork"))
-        return 2;
-    sockbroker_worker_stop(w);
-    sockbroker_worker_close(w);
-    options.dir = b->dir;
-    options.endpoints = "web";
-    if (sockbroker_worker_open(&options, &another, &error) != SOCKBROKER_FORKED || !strstr(error.text, "fork"))
-        return 3;
-    return 0;
-}
-
-static void forked_child_is_told_and_the_parent_goes_on(void **state)
-{
-    struct kit_broker *b = start("");
-    struct sockbroker_worker *w = open_worker(b, "parent");
-    struct sockbroker_conn conn;
-    int status;
-
-    (void)state;
-    pid_t child = fork();
-    if (child == 0)
-        _exit(try_in_child(b, w));
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-    kit_broker_wait_ready(b, 1);
-    int client = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
-    assert_int_equal(sockbroker_worker_next(w, 30000, &conn), SOCKBROKER_OK);
-    assert_string_equal(conn.info.endpoint, "web");
-    close(conn.sock);
-    kit_close(&client);
-    sockbroker_worker_close(w);
-    kit_broker_stop(b);
-}
-
-static void *wait_for_ever(void *worker)
-{
-    struct sockbroker_conn conn;
-
-    return (void *)(intptr_t)sockbroker_worker_next(worker, SOCKBROKER_FOREVER, &conn);
+    w->answer = sockbroker_worker_next(w->worker, SOCKBROKER_FOREVER, &conn);
 }
 
 static void stop_wakes_every_waiting_thread(void **state)
@@ -91,16 +48,17 @@ static void stop_wakes_every_waiting_thread(void **state)
     struct kit_broker *b = start("");
     struct sockbroker_worker *w = open_worker(b, "threads");
     struct sockbroker_conn conn;
-    pthread_t threads[4];
-    void *answer;
+    struct waiting waiting[4];
 
     (void)state;
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, wait_for_ever, w), 0);
+    for (int i = 0; i < 4; i++) {
+        waiting[i].worker = w;
+        assert_int_equal(sb_thread_create(wait_for_ever, &waiting[i], &waiting[i].thread), SOCKBROKER_OK);
+    }
     sockbroker_worker_stop(w);
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(pthread_join(threads[i], &answer), 0);
-        assert_int_equal((int)(intptr_t)answer, SOCKBROKER_CLOSED);
+        sb_thread_join(waiting[i].thread);
+        assert_int_equal(waiting[i].answer, SOCKBROKER_CLOSED);
     }
     assert_int_equal(sockbroker_worker_next(w, SOCKBROKER_FOREVER, &conn), SOCKBROKER_CLOSED);
     assert_int_equal(sockbroker_worker_state(w), SOCKBROKER_WORKER_CLOSED);
@@ -112,42 +70,42 @@ static void next_polls_waits_and_shows_by_its_descriptor(void **state)
 {
     struct kit_broker *b = start("");
     struct sockbroker_worker *w = open_worker(b, "poll");
-    struct pollfd p = { .fd = sockbroker_worker_fd(w), .events = POLLIN };
+    sockbroker_socket fd = sockbroker_worker_fd(w);
     struct sockbroker_conn conn;
 
     (void)state;
     kit_broker_wait_ready(b, 1);
     assert_int_equal(sockbroker_worker_next(w, 0, &conn), SOCKBROKER_AGAIN);
     assert_int_equal(sockbroker_worker_next(w, 5, &conn), SOCKBROKER_TIMEOUT);
-    assert_int_equal(poll(&p, 1, 0), 0);
-    int client = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
-    assert_int_equal(poll(&p, 1, 30000), 1);
+    assert_false(net_wait_readable(fd, 0));
+    sockbroker_socket client = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
+    assert_true(net_wait_readable(fd, 30000));
     assert_int_equal(sockbroker_worker_next(w, 0, &conn), SOCKBROKER_OK);
     assert_int_equal(conn.info.peer.family, SOCKBROKER_IPV4);   /* plain, though */
     assert_int_equal(conn.info.socket_family, SOCKBROKER_IPV6); /* its socket is dual-stack */
     assert_int_equal(conn.info.local.port, kit_broker_port(b, "web"));
     assert_int_equal(sockbroker_worker_open_count(w), 1);
-    close(conn.sock);
+    net_close(&conn.sock);
     sockbroker_worker_finished(w, conn.info.lease_id);
     assert_int_equal(sockbroker_worker_open_count(w), 0);
-    assert_int_equal(poll(&p, 1, 0), 0);
+    assert_false(net_wait_readable(fd, 0));
     kit_close(&client);
     sockbroker_worker_close(w);
     kit_broker_stop(b);
 }
 
-static bool was_reset(int sock)
+static bool was_reset(sockbroker_socket sock)
 {
     char byte;
 
-    return recv(sock, &byte, 1, 0) < 0 && errno == ECONNRESET;
+    return net_receive(sock, &byte, 1) < 0 && net_is_reset(net_error());
 }
 
 /* overload = refuse: hold_max wait for hold_ms, the others are told at once; all are counted. */
 static void refusing_endpoint_resets_what_nobody_takes(void **state)
 {
     struct kit_broker *b = start(",overload=refuse,hold_max=2,hold_ms=200");
-    int socks[5];
+    sockbroker_socket socks[5];
 
     (void)state;
     for (int i = 0; i < 5; i++)
@@ -175,7 +133,7 @@ static void holding_endpoint_keeps_them_for_the_first_worker(void **state)
 {
     struct kit_broker *b = start(",hold_max=2,hold_ms=1");
     struct kit_answer a;
-    int socks[6];
+    sockbroker_socket socks[6];
 
     (void)state;
     for (int i = 0; i < 6; i++)
@@ -197,7 +155,6 @@ static void holding_endpoint_keeps_them_for_the_first_worker(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(forked_child_is_told_and_the_parent_goes_on, kit_setup, kit_teardown),
         cmocka_unit_test_setup_teardown(stop_wakes_every_waiting_thread, kit_setup, kit_teardown),
         cmocka_unit_test_setup_teardown(next_polls_waits_and_shows_by_its_descriptor, kit_setup, kit_teardown),
         cmocka_unit_test_setup_teardown(refusing_endpoint_resets_what_nobody_takes, kit_setup, kit_teardown),

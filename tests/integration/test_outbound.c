@@ -84,7 +84,7 @@ static int listen_at(const char *ip, int backlog)
     struct sockaddr_storage sa;
     socklen_t len = (socklen_t)sockbroker_addr_to_sockaddr(&at, &sa);
     int on = 1;
-    int sock = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    sockbroker_socket sock = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (sa.ss_family == AF_INET6)
         setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
@@ -96,7 +96,7 @@ static int listen_at(const char *ip, int backlog)
 
 /* Its queue is full: the system drops each SYN. */
 struct hole {
-    int sock, filler;
+    sockbroker_socket sock, filler;
 };
 
 static void open_hole(struct hole *h, const char *ip)
@@ -111,7 +111,7 @@ static void close_hole(struct hole *h)
     kit_close(&h->filler);
 }
 
-static int accept_at(int listener)
+static int accept_at(sockbroker_socket listener)
 {
     if (kit_is_silent(listener, KIT_WAIT_MS))
         kit_fail("nobody connects");
@@ -247,7 +247,7 @@ static void must_have_tried(const struct scene *s, size_t i, const char *destina
 }
 
 /* The connection is what it is said to be, and a server is at its other end. */
-static void must_be_connected(struct scene *s, int listener, const char *local, const char *peer)
+static void must_be_connected(struct scene *s, sockbroker_socket listener, const char *local, const char *peer)
 {
     const struct sockbroker_socket_info *info = &s->conn.info;
     struct sockaddr_storage sa;

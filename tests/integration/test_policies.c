@@ -169,7 +169,7 @@ static void least_connections_honours_weights(void **state)
     struct kit_broker *b = start_broker("policy=least-connections");
     struct kit_process *w[2];
     struct kit_answer a;
-    int socks[12];
+    sockbroker_socket socks[12];
     unsigned n[2] = { 0 };
 
     (void)state;
@@ -190,7 +190,7 @@ static void least_connections_honours_weights(void **state)
 /* ---- least connections ---- */
 
 struct held {
-    int sock;
+    sockbroker_socket sock;
     unsigned worker;
 };
 
@@ -291,7 +291,7 @@ static void least_pending_goes_to_the_shortest_queue(void **state)
     struct kit_broker *b = start_broker("policy=least-pending,withdraw_after_ms=600000,ack_timeout_ms=600000");
     struct kit_process *w[N_WORKERS];
     struct kit_answer a;
-    int socks[12], more[2];
+    sockbroker_socket socks[12], more[2];
 
     (void)state;
     start_workers(b, w, "none");

@@ -84,7 +84,7 @@ static unsigned long listening_inode(const char *table, uint16_t port)
 static bool is_refused(uint16_t port)
 {
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockbroker_socket sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool refused = connect(sock, (struct sockaddr *)&at, sizeof(at)) < 0 && errno == ECONNREFUSED;
 
     kit_close(&sock);
@@ -154,7 +154,7 @@ static void other_endpoints_do_not_notice_a_reload(void **state)
     struct kit_process *leaver = start_worker(b, "leaver", "hello", "goes");
     struct kit_process *both = start_worker(b, "both", "hold", "stays,goes");
 
-    int sock = kit_connect(NULL, "::1", stays);
+    sockbroker_socket sock = kit_connect(NULL, "::1", stays);
     kit_read_answer(sock, &a);
     assert_true(inode != 0);
     assert_false(is_refused(goes));
@@ -359,7 +359,7 @@ static void window_changes_in_place(void **state)
 {
     struct file f;
     struct kit_answer a;
-    int socks[8];
+    sockbroker_socket socks[8];
 
     (void)state;
     open_file(&f,
@@ -402,7 +402,7 @@ static void removed_endpoint_serves_what_was_queued(void **state)
 {
     struct file f;
     struct kit_answer a;
-    int socks[5];
+    sockbroker_socket socks[5];
 
     (void)state;
     open_file(&f, "endpoint goes { address = \"[::]:0\"\n window = 1\n withdraw_after_ms = 600000 }\n"
@@ -433,7 +433,7 @@ static void changed_address_moves_the_endpoint(void **state)
     struct file f;
     struct kit_answer a;
     char text[128];
-    int sock;
+    sockbroker_socket sock;
 
     (void)state;
     open_file(&f, "endpoint web { address = \"127.0.0.1:0\" }\n");
@@ -506,7 +506,7 @@ static void drained_worker_gets_nothing_new_and_finishes(void **state)
     char output[OUTPUT];
 
     (void)state;
-    int sock = kit_connect(NULL, "::1", port);
+    sockbroker_socket sock = kit_connect(NULL, "::1", port);
     kit_read_answer(sock, &a);
     fresh = start_worker(b, "fresh", "hello", "web");
     assert_int_equal(drain(b, "old", NULL, output), 0);
@@ -545,7 +545,7 @@ static void drain_waits_for_a_generation(void **state)
     const char *args[] = { "drain", "--generation", "1", "--wait", "--dir", b->dir, NULL };
     struct kit_process *old[2], *fresh;
     struct kit_answer a;
-    int socks[4];
+    sockbroker_socket socks[4];
 
     (void)state;
     for (unsigned i = 0; i < 2; i++)
@@ -584,7 +584,7 @@ static void drain_wait_ends_with_a_dead_worker(void **state)
     struct kit_answer a;
 
     (void)state;
-    int sock = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
     kit_read_answer(sock, &a);
     struct kit_process *command = kit_run_start(args);
     kit_broker_wait_worker(b, "w1", "draining");

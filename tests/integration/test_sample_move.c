@@ -28,7 +28,7 @@ static void client_sees_one_unbroken_conversation(void **state)
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         struct kit_process *first = start_sample(b, "first", "one");
-        int client = kit_connect(NULL, hosts[i], kit_broker_port(b, "count"));
+        sockbroker_socket client = kit_connect(NULL, hosts[i], kit_broker_port(b, "count"));
 
         kit_send(client, "a\nb\n");
         kit_expect(client, "one 1: a\none 2: b\n");
@@ -54,7 +54,7 @@ static void second_may_be_there_first(void **state)
     struct kit_broker *b = kit_broker_start(&(struct kit_start){ .args = { "--endpoint", "count=[::]:0" } });
     struct kit_process *second = start_sample(b, "second", "two");
     struct kit_process *first = start_sample(b, "first", "one");
-    int client = kit_connect(NULL, "::1", kit_broker_port(b, "count"));
+    sockbroker_socket client = kit_connect(NULL, "::1", kit_broker_port(b, "count"));
 
     (void)state;
     kit_send(client, "a\nb\nc\nd\n");

@@ -54,7 +54,7 @@ static void workers_have_the_same_socket_and_serve_both_families(void **state)
     (void)state;
     for (unsigned i = 0; i < 3; i++) {
         w[i] = start_worker(b, (const char *[]){ "w1", "w2", "w3" }[i]);
-        int sock = kit_worker_borrow(w[i], "web", 0);
+        sockbroker_socket sock = kit_worker_borrow(w[i], "web", 0);
 
         assert_true(!i || kit_socket_cookie(sock) == cookie);
         cookie = kit_socket_cookie(sock);
@@ -221,51 +221,51 @@ static void configurations_that_cannot_be_are_refused(void **state)
 
 /* ---- a worker does something to the socket ---- */
 
-static void shut_down(int sock)
+static void shut_down(sockbroker_socket sock)
 {
     assert_int_equal(shutdown(sock, SHUT_RDWR), 0);
 }
 
-static void lower_backlog(int sock)
+static void lower_backlog(sockbroker_socket sock)
 {
     assert_int_equal(listen(sock, 1), 0);
 }
 
-static void set_number(int sock, int level, int option, int value)
+static void set_number(sockbroker_socket sock, int level, int option, int value)
 {
     assert_int_equal(setsockopt(sock, level, option, &value, sizeof(value)), 0);
 }
 
-static void defer_accept(int sock)
+static void defer_accept(sockbroker_socket sock)
 {
     set_number(sock, IPPROTO_TCP, TCP_DEFER_ACCEPT, 30);
 }
 
-static void let_linger(int sock)
+static void let_linger(sockbroker_socket sock)
 {
     struct linger reset = { 1, 0 };
 
     assert_int_equal(setsockopt(sock, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
 }
 
-static void shrink_buffer(int sock)
+static void shrink_buffer(sockbroker_socket sock)
 {
     set_number(sock, SOL_SOCKET, SO_RCVBUF, 4096);
 }
 
-static void let_keep_alive(int sock)
+static void let_keep_alive(sockbroker_socket sock)
 {
     set_number(sock, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
-static void make_blocking(int sock)
+static void make_blocking(sockbroker_socket sock)
 {
     assert_int_equal(sb_socket_set_nonblocking(sock, false), SOCKBROKER_OK);
 }
 
 static const struct deed {
     const char *cause;
-    void (*act)(int sock);
+    void (*act)(sockbroker_socket sock);
 } deeds[] = {
     { "shut down", shut_down },      { "backlog", lower_backlog },   { "TCP_DEFER_ACCEPT", defer_accept },
     { "SO_LINGER", let_linger },     { "SO_RCVBUF", shrink_buffer }, { "SO_KEEPALIVE", let_keep_alive },
@@ -279,7 +279,7 @@ struct look {
     struct linger linger;
 };
 
-static struct look look_at(int sock)
+static struct look look_at(sockbroker_socket sock)
 {
     struct look l;
     struct tcp_info info;
@@ -297,7 +297,7 @@ static struct look look_at(int sock)
 }
 
 /* Each in turn; after each the socket is as it was, and everybody is served. */
-static void check_deeds(struct kit_broker *b, int sock, const char *by)
+static void check_deeds(struct kit_broker *b, sockbroker_socket sock, const char *by)
 {
     struct look before = look_at(sock);
     char text[128];
@@ -320,7 +320,7 @@ static void what_one_worker_does_to_the_socket_is_undone(void **state)
 {
     struct kit_broker *b = start_broker("web=[::]:0,mode=share");
     struct kit_process *w1 = start_worker(b, "w1");
-    int sock = kit_worker_borrow(w1, "web", 0);
+    sockbroker_socket sock = kit_worker_borrow(w1, "web", 0);
 
     (void)state;
     check_deeds(b, sock, "w1");
@@ -345,10 +345,10 @@ static void a_socket_that_cannot_listen_again_is_replaced(void **state)
     struct kit_broker *b = start_broker("web=[::]:0,mode=share");
     struct kit_process *w1 = start_worker(b, "w1");
     uint16_t port = kit_broker_port(b, "web");
-    int sock = kit_worker_borrow(w1, "web", 0);
+    sockbroker_socket sock = kit_worker_borrow(w1, "web", 0);
     struct sockaddr_in6 elsewhere = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
     socklen_t len = sizeof(elsewhere);
-    int listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockbroker_socket listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     (void)state;
     assert_int_equal(bind(listener, (struct sockaddr *)&elsewhere, len), 0);
@@ -381,7 +381,7 @@ static void a_killed_worker_takes_no_queue_with_it(void **state)
     struct kit_broker *b = start_broker("web=[::]:0,mode=share");
     struct kit_process *w1 = start_worker(b, "w1"), *w2 = start_worker(b, "w2");
     uint16_t port = kit_broker_port(b, "web");
-    int socks[QUEUE];
+    sockbroker_socket socks[QUEUE];
 
     (void)state;
     stop_process(w1);
@@ -468,7 +468,7 @@ static void workers_killed_under_load_lose_nothing(void **state)
 
 /* ---- several sockets ---- */
 
-static int family_of(int sock)
+static int family_of(sockbroker_socket sock)
 {
     struct sockaddr_storage sa;
     socklen_t len = sizeof(sa);
@@ -477,7 +477,7 @@ static int family_of(int sock)
     return sa.ss_family;
 }
 
-static uint16_t port_of(int sock)
+static uint16_t port_of(sockbroker_socket sock)
 {
     struct sockaddr_storage sa;
     socklen_t len = sizeof(sa);
@@ -537,7 +537,7 @@ static int hold_port(int family, uint16_t *port_out)
 {
     struct sockaddr_in ipv4 = { .sin_family = AF_INET };
     struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6 };
-    int sock = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockbroker_socket sock = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (family == AF_INET6)
         set_number(sock, IPPROTO_IPV6, IPV6_V6ONLY, 1);
@@ -557,7 +557,7 @@ static bool is_listening(const char *address, uint16_t port)
     assert_int_equal(sockbroker_addr_parse_ip(address, &at, NULL), SOCKBROKER_OK);
     at.port = port;
     socklen_t len = (socklen_t)sockbroker_addr_to_sockaddr(&at, &sa);
-    int sock = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockbroker_socket sock = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool listening = connect(sock, (struct sockaddr *)&sa, len) == 0;
     kit_close(&sock);
     return listening;
@@ -622,7 +622,7 @@ static void a_socket_that_is_never_fetched_disturbs_nobody(void **state)
     struct kit_broker *b = start_broker("web=[::]:0,mode=share");
     struct kit_process *w1 = start_worker(b, "w1");
     struct fault_raw r = FAULT_RAW_NONE;
-    int sock = -1;
+    sockbroker_socket sock = -1;
 
     (void)state;
     fault_raw_start(&r, b, "raw", 4);
@@ -644,7 +644,7 @@ static void an_endpoint_removed_takes_its_grants_along(void **state)
 {
     struct kit_config c;
     struct fault_raw r = FAULT_RAW_NONE;
-    int sock = -1;
+    sockbroker_socket sock = -1;
 
     (void)state;
     kit_config_open(&c, "endpoint web { address = \"[::]:0\"\n mode = share }\nendpoint other { address = \"[::]:0\" }\n");
@@ -666,7 +666,7 @@ static void an_endpoint_removed_takes_its_grants_along(void **state)
 static void a_change_of_mode_keeps_socket_and_queue(void **state)
 {
     struct kit_config c;
-    int socks[QUEUE];
+    sockbroker_socket socks[QUEUE];
 
     (void)state;
     kit_config_open(&c, "endpoint web { address = \"[::]:0\"\n mode = share }\n");
@@ -708,7 +708,7 @@ static void a_worker_cannot_block_the_broker_after_a_change_of_mode(void **state
     struct kit_broker *b = kit_broker_start(&(struct kit_start){ .args = { "--config", c.path } });
     struct kit_process *w1 = start_worker(b, "w1");
     struct kit_process *w2 = kit_worker_start(b, "w2", "hello", NULL);
-    int sock = kit_worker_borrow(w1, "web", 0);
+    sockbroker_socket sock = kit_worker_borrow(w1, "web", 0);
 
     stop_process(w1);
     kit_config_write(&c, "endpoint web { address = \"[::]:0\"\n withdraw_after_ms = 10 }\n");
@@ -798,7 +798,7 @@ static struct kit_process *start_sample(struct kit_broker *b, const char *name)
     return w;
 }
 
-static void check_greeting(int sock, const char *expected)
+static void check_greeting(sockbroker_socket sock, const char *expected)
 {
     char text[128] = "";
     size_t len = 0;
@@ -826,7 +826,7 @@ static void check_sample(const char *endpoint)
     kit_process_ask_end(w1);
     assert_int_equal(kit_process_wait(w1), 0);
     kit_process_free(w1);
-    int waits = kit_connect(NULL, "::1", port);
+    sockbroker_socket waits = kit_connect(NULL, "::1", port);
     struct kit_process *w2 = start_sample(b, "w2");
     check_greeting(waits, "hello from w2 over IPv6\n");
     assert_int_equal(kit_run((const char *[]){ "drain", "w2", "--dir", b->dir, NULL }, NULL, 0), 0);

@@ -185,7 +185,7 @@ static void wait_generations(struct kit_broker *b, size_t n)
 
 static int held_connection(struct kit_broker *b, struct kit_answer *a)
 {
-    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
 
     kit_read_answer(sock, a);
     return sock;
@@ -279,7 +279,7 @@ static void start_hands_on_three_descriptors_only(void **state)
     open_script(&s, "case $SOCKBROKER_NAME in *-1) " RUN_HOLD ";; *) exec sleep 600;; esac");
     struct kit_broker *b = start(&(struct kit_start){ .args = { "--endpoint", "web=[::]:0", "--", s.path } });
     kit_broker_wait_ready(b, 1);
-    int sock = held_connection(b, &a);
+    sockbroker_socket sock = held_connection(b, &a);
     must_run(b, "scale", "workers", "2");
     wait_slot(b, "workers-1-2", "starting");
     pid_t pid = (pid_t)slot_now(b, "workers-1-2").pid;
@@ -455,7 +455,7 @@ static void roll_leaves_long_connections_alone_while_generations_overlap(void **
         .args = { "--endpoint", "web=[::]:0", "--set", "drain_ms=600000", "--spawn", "2", "--", WORKER, "hold" } });
     struct sb_status_report r;
     struct kit_answer a;
-    int socks[4];
+    sockbroker_socket socks[4];
 
     (void)state;
     kit_broker_wait_ready(b, 2);
@@ -505,7 +505,7 @@ static void fail_once(struct kit_broker *b, const struct script *s, const char *
     sb_status_report_deinit(&r);
     assert_true(kit_is_silent(held, 0));
     kit_broker_wait_ready(b, 2);
-    int sock = held_connection(b, &a);
+    sockbroker_socket sock = held_connection(b, &a);
     kit_close(&sock);
     assert_memory_equal(a.worker, "workers-1-", 10);
 }
@@ -531,7 +531,7 @@ static void roll_that_fails_leaves_the_old_generation_serving(void **state)
     struct kit_broker *b = start(&(struct kit_start){ .args = { "--endpoint", "web=[::]:0", "--set", "ready_ms=2000", "--set",
                                                                 "restart_max=100", "--spawn", "2", "--", s.path } });
     kit_broker_wait_ready(b, 2);
-    int sock = held_connection(b, &a);
+    sockbroker_socket sock = held_connection(b, &a);
     if (strcmp(a.worker, "workers-1-2")) { /* the other one has its turn */
         kit_close(&sock);
         sock = held_connection(b, &a);
@@ -550,7 +550,7 @@ static void roll_that_fails_leaves_the_old_generation_serving(void **state)
 /* The new workers wait at a pipe until the test lets them through. */
 static void roll_is_refused_while_another_one_is_under_way(void **state)
 {
-    char output[OUTPUT], pipe_path[96], text[256];
+    char output[OUTPUT], pipe_path[176], text[256];
     struct script s;
 
     (void)state;
@@ -633,7 +633,7 @@ static void leave_after_the_deadline_by_term_and_then_by_kill(void **state)
         char more;
 
         kit_broker_wait_ready(b, 1);
-        int sock = held_connection(b, &a);
+        sockbroker_socket sock = held_connection(b, &a);
         if (i)
             kill(a.pid, SIGSTOP);
         must_run(b, "reload", NULL, NULL);
@@ -658,7 +658,7 @@ static void leave_in_order_when_the_broker_stops(void **state)
 
     (void)state;
     kit_broker_wait_ready(b, 2);
-    int sock = held_connection(b, &a);
+    sockbroker_socket sock = held_connection(b, &a);
     kit_process_ask_end(b->process);
     assert_int_equal(kit_process_wait(b->process), 0);
     while (b->process->out >= 0) /* the workers had the same pipe: its end is theirs */
@@ -684,7 +684,7 @@ static void leave_at_once_at_the_second_signal(void **state)
 
     (void)state;
     kit_broker_wait_ready(b, 2);
-    int sock = held_connection(b, &a);
+    sockbroker_socket sock = held_connection(b, &a);
     kit_process_ask_end(b->process);
     kit_broker_wait_log(b, "event=worker_drains");
     kit_process_ask_end(b->process);
@@ -699,7 +699,7 @@ static void leave_after_serving_what_waits(void **state)
     struct kit_broker *b = start(
         &(struct kit_start){ .args = { "--endpoint", "web=[::]:0,window=1", "--", WORKER, "hello", "--pause-ms", "20" } });
     struct kit_answer a;
-    int socks[10];
+    sockbroker_socket socks[10];
 
     (void)state;
     kit_broker_wait_ready(b, 1);
@@ -882,7 +882,7 @@ static void pause_ends_when_the_broker_stops(void **state)
     (void)state;
     kit_broker_wait_ready(b, 1);
     must_run(b, "pause", "web", NULL);
-    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
     kit_broker_wait_status(b, holds, &n_held, "the connection held");
     kit_process_ask_end(b->process);
     kit_read_only_answer(sock, &a);
@@ -1114,7 +1114,7 @@ static void upgrade_keeps_every_state(void **state)
     wait_slot(b, "workers-1-3", "ready");
     must_run(b, "drain", "workers-1-3", NULL);
     wait_slot(b, "workers-1-3", "stopped");
-    int sock = held_connection(b, &a);
+    sockbroker_socket sock = held_connection(b, &a);
     unsigned n_started = kit_process_count_log(b->process, "event=worker_started");
     must_run(b, "upgrade", NULL, NULL);
     wait_slot(b, "workers-1-2", "given-up");
@@ -1155,7 +1155,7 @@ static void upgrade_knows_workers_behind_a_shell(void **state)
 
 static void upgrade_is_refused_while_a_generation_is_replaced(void **state)
 {
-    char output[OUTPUT], pipe_path[96], text[256];
+    char output[OUTPUT], pipe_path[176], text[256];
     struct script s;
 
     (void)state;
@@ -1190,7 +1190,7 @@ static void upgrade_does_not_end_a_pause(void **state)
     (void)state;
     kit_broker_wait_ready(b, 1);
     must_run(b, "pause", "web", NULL);
-    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
     kit_broker_wait_status(b, holds, &n_held, "the connection held");
     must_run(b, "upgrade", NULL, NULL);
     kit_broker_wait_status(b, endpoint_is, &paused, "a pause");

@@ -172,7 +172,7 @@ static bool can_bind(const struct sockbroker_addr *addr)
 {
     struct sockaddr_storage sa;
     socklen_t len = (socklen_t)sockbroker_addr_to_sockaddr(addr, &sa);
-    int sock = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockbroker_socket sock = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     bool can = bind(sock, (struct sockaddr *)&sa, len) == 0;
 
     sb_socket_close(&sock);
@@ -183,7 +183,7 @@ static void add_to_lo(const char *host)
 {
     struct ipv6_request r = { .prefix_len = 128, .interface_index = (int)if_nametoindex("lo") };
     struct sockbroker_addr addr;
-    int sock = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockbroker_socket sock = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     assert_int_equal(sockbroker_addr_parse_ip(host, &addr, NULL), SOCKBROKER_OK);
     memcpy(&r.addr, addr.ip, sizeof(addr.ip));
@@ -459,7 +459,7 @@ static unsigned receiver_of(struct group *g, struct kit_broker *b, unsigned clie
 {
     struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000101u + client) };
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(kit_broker_port(b, "echo")) };
-    int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockbroker_socket sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     struct pollfd fds[WORKERS];
     char byte;
 

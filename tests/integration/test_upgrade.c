@@ -678,7 +678,7 @@ static void deposits_come_along(void **state)
     struct sockbroker_conn conn;
     size_t len = 0;
     struct kit_broker *b = start("web=[::]:0");
-    int client = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
+    sockbroker_socket client = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
 
     (void)state;
     options.dir = b->dir;

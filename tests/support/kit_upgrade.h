@@ -2,6 +2,8 @@
 #ifndef SB_TESTS_SUPPORT_KIT_UPGRADE_H
 #define SB_TESTS_SUPPORT_KIT_UPGRADE_H
 
+#include <sys/types.h>
+
 #include "tests/support/kit.h"
 
 #define KIT_UPGRADE_ARGS_MAX 6
