@@ -92,6 +92,35 @@ void fault_check_serves(struct kit_broker *b, unsigned n)
     kit_load_check_all_answered(&r, n);
 }
 
+struct kit_process *fault_start_worker(struct kit_broker *b)
+{
+    struct kit_process *w = kit_worker_start(b, "w1", "hello", NULL);
+
+    kit_broker_wait_ready(b, 1);
+    return w;
+}
+
+void fault_finish(struct kit_broker *b, struct kit_process *w)
+{
+    kit_broker_wait_settled(b);
+    kit_worker_stop(w);
+    kit_broker_wait_ready(b, 0);
+    kit_broker_wait_idle_fds(b);
+    kit_broker_stop(b);
+}
+
+bool fault_is_served(struct kit_broker *b, const char *from, const char *to)
+{
+    sockbroker_socket sock = kit_connect(from, to, kit_broker_port(b, "web"));
+    char line[160];
+
+    if (kit_is_silent(sock, KIT_WAIT_MS))
+        kit_fail("%s: neither an answer nor an end", to);
+    bool served = net_receive(sock, line, sizeof(line)) > 0;
+    kit_close(&sock);
+    return served;
+}
+
 /* ---- waits ---- */
 
 struct number_of {

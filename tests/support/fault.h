@@ -50,6 +50,12 @@ unsigned fault_answers_by(sockbroker_socket *socks, unsigned n, const char *name
 /* Everything works: n connections, all answered. */
 void fault_check_serves(struct kit_broker *b, unsigned n);
 
+/* One worker, ready; and its end and the broker's, with nothing left. */
+struct kit_process *fault_start_worker(struct kit_broker *b);
+void fault_finish(struct kit_broker *b, struct kit_process *w);
+/* Does a client that comes from there (NULL: anywhere) get its answer? */
+bool fault_is_served(struct kit_broker *b, const char *from, const char *to);
+
 /* ---- waits ---- */
 
 void fault_wait_unacked(struct kit_broker *b, const char *worker, uint64_t n);

@@ -45,6 +45,11 @@ bool net_get_option(sockbroker_socket sock, int level, int name, int *value_out)
     return getsockopt(sock, level, name, (char *)value_out, &len) == 0;
 }
 
+bool net_share_port(sockbroker_socket sock)
+{
+    return net_set_option(sock, SOL_SOCKET, SO_REUSEADDR, 1);
+}
+
 long net_send(sockbroker_socket sock, const void *bytes, size_t len)
 {
     return send(sock, bytes, (int)len, 0);
