@@ -200,7 +200,7 @@ static void much_goes_both_ways_whole(void **state)
 {
     static uint8_t up[LARGE], down[LARGE];
     struct kit_broker *b = start();
-    char script[512];
+    char script[768];
 
     (void)state;
     kit_state_fill("up", 1, up, LARGE);
@@ -237,7 +237,7 @@ static void output_that_nobody_reads_ends_it(void **state)
     struct kit_broker *b = start();
     uint16_t port;
     sockbroker_socket listener = kit_listen("::1", &port);
-    char script[512];
+    char script[768];
 
     (void)state;
     snprintf(script, sizeof(script), "(%s connect ::1 %u --dir %s </dev/zero; echo exit $? >&2) | head -c 5 >&2", SB_BROKER_EXE,
