@@ -9,7 +9,7 @@
 /* Not one step more: what it was told it never says anything about. */
 static void hung_worker_is_ended_and_its_connections_go_to_others(void **state)
 {
-    static const char endpoint[] = "web=[::]:0,carrier=message,withdraw_after_ms=600000,ack_timeout_ms=300,kill_stuck=yes";
+    static const char endpoint[] = "web=[::]:0,carrier=message,withdraw_after_ms=100,ack_timeout_ms=300,kill_stuck=yes";
     struct kit_broker *b = kit_broker_start(&(struct kit_start){ .args = { "--endpoint", endpoint } });
     struct kit_process *hung = kit_worker_start(b, "hung", "hello", NULL);
     sockbroker_socket socks[N];
