@@ -19,27 +19,6 @@ void fault_check_idle(int pid, unsigned ms, double most)
         kit_fail("process %d uses %.1f %% of a processor for nothing", pid, 100 * share);
 }
 
-struct kit_process *fault_worker_launch(struct kit_broker *b, const char *const *args)
-{
-    struct kit_start how = { .args = { b->dir } };
-
-    for (size_t i = 0; i < KIT_ARGS_MAX - 2 && args[i]; i++)
-        how.args[i + 1] = args[i];
-    return kit_process_start("raw", SB_RAW_EXE, &how);
-}
-
-struct kit_process *fault_worker_start(struct kit_broker *b, const char *name, unsigned window)
-{
-    char text[16];
-    const char *const args[] = { name, text, NULL };
-
-    snprintf(text, sizeof(text), "%u", window);
-    struct kit_process *p = fault_worker_launch(b, args);
-    kit_process_wait_log(p, "ready\n");
-    kit_broker_wait_worker(b, name, "ready");
-    return p;
-}
-
 void fault_worker_said(struct kit_process *p, const char *text)
 {
     kit_process_wait_log(p, text);

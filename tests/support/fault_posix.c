@@ -26,6 +26,27 @@ double fault_cpu_ms(int pid)
 
 /* ---- raw ---- */
 
+struct kit_process *fault_worker_launch(struct kit_broker *b, const char *const *args)
+{
+    struct kit_start how = { .args = { b->dir } };
+
+    for (size_t i = 0; i < KIT_ARGS_MAX - 2 && args[i]; i++)
+        how.args[i + 1] = args[i];
+    return kit_process_start("raw", SB_RAW_EXE, &how);
+}
+
+struct kit_process *fault_worker_start(struct kit_broker *b, const char *name, unsigned window)
+{
+    char text[16];
+    const char *const args[] = { name, text, NULL };
+
+    snprintf(text, sizeof(text), "%u", window);
+    struct kit_process *p = fault_worker_launch(b, args);
+    kit_process_wait_log(p, "ready\n");
+    kit_broker_wait_worker(b, name, "ready");
+    return p;
+}
+
 void fault_raw_start(struct fault_raw *r, struct kit_broker *b, const char *name, unsigned window)
 {
     static const struct fault_raw none = FAULT_RAW_NONE;
