@@ -94,13 +94,6 @@ static void next_polls_waits_and_shows_by_its_descriptor(void **state)
     kit_broker_stop(b);
 }
 
-static bool was_reset(sockbroker_socket sock)
-{
-    char byte;
-
-    return net_receive(sock, &byte, 1) < 0 && net_is_reset(net_error());
-}
-
 /* overload = refuse: hold_max wait for hold_ms, the others are told at once; all are counted. */
 static void refusing_endpoint_resets_what_nobody_takes(void **state)
 {
@@ -111,7 +104,7 @@ static void refusing_endpoint_resets_what_nobody_takes(void **state)
     for (int i = 0; i < 5; i++)
         socks[i] = kit_connect(NULL, i % 2 ? "::1" : "127.0.0.1", kit_broker_port(b, "web"));
     for (int i = 0; i < 5; i++)
-        assert_true(was_reset(socks[i]));
+        assert_true(net_ends_reset(socks[i]));
     struct sb_endpoint_counters c = kit_counters(b, "web");
     assert_int_equal(c.accepted, 5);
     assert_int_equal(c.refused, 5);

@@ -63,6 +63,10 @@ sockbroker_socket net_open_bell(void);
 void net_ring(sockbroker_socket bell);
 void net_hear(sockbroker_socket bell);
 
+/* Waits for the end of the stream: true when it is a reset. Wine 8 shows each reset as an orderly end, so that is true as well
+ * on Windows. False when bytes come. */
+bool net_ends_reset(sockbroker_socket sock);
+
 /* Of the last call that failed, on this thread. */
 int net_error(void);
 const char *net_error_text(void);

@@ -118,6 +118,13 @@ bool net_is_pending(void)
     return errno == EAGAIN || errno == EINPROGRESS || errno == EINTR;
 }
 
+bool net_ends_reset(sockbroker_socket sock)
+{
+    char byte;
+
+    return recv(sock, &byte, 1, 0) < 0 && errno == ECONNRESET;
+}
+
 bool net_is_reset(int code)
 {
     return code == ECONNRESET;

@@ -49,13 +49,32 @@ static struct handle_list *list_handles(void)
     return list;
 }
 
+/* The number that this system has for the type: that of a file which we open. */
+static USHORT type_of_files(void)
+{
+    HANDLE file = CreateFileA("NUL", GENERIC_READ, 0, NULL, OPEN_EXISTING, 0, NULL);
+    struct handle_list *list = list_handles();
+    USHORT type = 0;
+
+    for (ULONG_PTR i = 0; i < list->n; i++) {
+        if (list->entries[i].pid == GetCurrentProcessId() && (HANDLE)list->entries[i].handle == file)
+            type = list->entries[i].type;
+    }
+    CloseHandle(file);
+    free(list);
+    return type;
+}
+
 unsigned system_count_handles(DWORD pid)
 {
-    struct handle_list *list = list_handles();
+    static USHORT type;
     unsigned n = 0;
 
+    if (!type)
+        type = type_of_files();
+    struct handle_list *list = list_handles();
     for (ULONG_PTR i = 0; i < list->n; i++)
-        n += list->entries[i].pid == pid;
+        n += list->entries[i].pid == pid && list->entries[i].type == type;
     free(list);
     return n;
 }

@@ -8,6 +8,7 @@
 #include <winsock2.h>
 #include <windows.h>
 
+/* Sockets, pipes and files; of threads, events and their like the system and its libraries open more as they go. */
 unsigned system_count_handles(DWORD pid);
 
 /* Of this process. */
