@@ -162,6 +162,9 @@ uint16_t kit_broker_port(struct kit_broker *b, const char *endpoint);
 
 const char *kit_broker_wait_log(struct kit_broker *b, const char *text);
 
+/* Its directory as messages name it, which event=ready has said; on Windows a name made of b->dir. place_out has room for 160. */
+void kit_broker_place(struct kit_broker *b, char *place_out);
+
 /* Asks it to end, exit code 0 asserted, everything freed. */
 void kit_broker_stop(struct kit_broker *b);
 

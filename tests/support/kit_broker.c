@@ -90,6 +90,13 @@ const char *kit_broker_wait_log(struct kit_broker *b, const char *text)
     return kit_process_wait_log(b->process, text);
 }
 
+void kit_broker_place(struct kit_broker *b, char *place_out)
+{
+    const char *found = kit_process_wait_log(b->process, "event=ready dir=") + strlen("event=ready dir=");
+
+    snprintf(place_out, sizeof(b->dir), "%.*s", (int)strcspn(found, " "), found);
+}
+
 static bool forget(struct kit_broker *b)
 {
     struct kit_broker **at = &brokers;
