@@ -61,6 +61,7 @@ static sockbroker_status enter(struct sb_pending *p, uint64_t session_id, uint64
         e->has_record = false;
         e->sock = SOCKBROKER_SOCKET_NONE;
         e->since_ms = now_ms;
+        e->turn = p->n_entered++;
         p->n_used++;
     }
     *entry_out = e;
@@ -118,14 +119,16 @@ static bool answers(const struct sb_pending_entry *e, const struct sb_pending_qu
            e->since_ms <= q->not_after_ms && is_of_kind(e, q->kind);
 }
 
-/* Its index, or n_entries. */
+/* The index of the one that came first, or n_entries. */
 static size_t search(const struct sb_pending *p, const struct sb_pending_query *q)
 {
-    size_t i = p->n_used ? 0 : p->n_entries;
+    size_t first = p->n_entries;
 
-    while (i < p->n_entries && !answers(&p->entries[i], q))
-        i++;
-    return i;
+    for (size_t i = 0; p->n_used && i < p->n_entries; i++) {
+        if (answers(&p->entries[i], q) && (first == p->n_entries || p->entries[i].turn < p->entries[first].turn))
+            first = i;
+    }
+    return first;
 }
 
 bool sb_pending_has(const struct sb_pending *p, const struct sb_pending_query *q)

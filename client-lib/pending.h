@@ -16,6 +16,7 @@ struct sb_pending_entry {
     bool has_record;
     sockbroker_socket sock;
     uint64_t since_ms; /* when its first half came */
+    uint64_t turn;     /* who came first is served first */
     struct sockbroker_socket_info info;
 };
 
@@ -23,10 +24,11 @@ struct sb_pending {
     struct sb_pending_entry *entries;
     size_t n_entries; /* room */
     size_t n_used;
+    uint64_t n_entered;
 };
 #define SB_PENDING_NONE                                                                                                        \
     {                                                                                                                          \
-        NULL, 0, 0                                                                                                             \
+        NULL, 0, 0, 0                                                                                                          \
     }
 
 void sb_pending_deinit(struct sb_pending *p);
@@ -55,7 +57,7 @@ struct sb_pending_query {
     uint64_t not_after_ms; /* with a first half that came then or before; UINT64_MAX: whenever */
 };
 
-/* Is there one? take moves it out. */
+/* Is there one? take moves out the one that came first. */
 bool sb_pending_has(const struct sb_pending *p, const struct sb_pending_query *q);
 bool sb_pending_take(struct sb_pending *p, const struct sb_pending_query *q, struct sb_pending_entry *entry_out);
 

@@ -200,6 +200,24 @@ static void a_second_half_of_the_same_kind_replaces_the_first(void **state)
     sb_pending_deinit(&p);
 }
 
+/* A table with room in front must not make those wait that stand behind it. */
+static void who_came_first_is_taken_first(void **state)
+{
+    struct sb_pending p = none;
+    uint64_t next = 1;
+
+    (void)state;
+    for (uint64_t lease_id = 1; lease_id <= 100; lease_id++) {
+        assert_status(SOCKBROKER_OK, add_record(&p, 7, lease_id, 0));
+        assert_status(SOCKBROKER_OK, add_socket(&p, 7, lease_id, 0));
+        if (lease_id % 10) /* one more stays of each ten */
+            assert_int_equal(take(&p, query(SB_PENDING_COMPLETE)), next++);
+    }
+    while (next <= 100)
+        assert_int_equal(take(&p, query(SB_PENDING_COMPLETE)), next++);
+    sb_pending_deinit(&p);
+}
+
 static void a_window_full_of_entries_fits_and_no_more(void **state)
 {
     struct sb_pending p = none;
@@ -243,6 +261,7 @@ int main(void)
         UNIT_TEST(a_query_may_name_a_session_or_leave_one_out),
         UNIT_TEST(a_half_is_late_by_the_time_of_the_first),
         UNIT_TEST(a_second_half_of_the_same_kind_replaces_the_first),
+        UNIT_TEST(who_came_first_is_taken_first),
         UNIT_TEST(a_window_full_of_entries_fits_and_no_more),
         UNIT_TEST(deinit_closes_what_nobody_took),
     };
