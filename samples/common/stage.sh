@@ -62,7 +62,8 @@ is_ready() {
 start() {
     local name=$1
     shift
-    "$@" </dev/null >"$dir/$name.log" 2>&1 &
+    : >"$dir/$name.log" # there before the first look at it
+    "$@" </dev/null >>"$dir/$name.log" 2>&1 &
     pid_of[$name]=$!
     disown # so that bash does not comment on its end
     await "$name" is_ready $! "$dir/$name.log"
