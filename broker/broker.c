@@ -24,6 +24,7 @@
 #include "broker/ticker.h"
 #include "broker/waiter.h"
 #include "broker/watch.h"
+#include "broker/wishes.h"
 #include "proto/clock.h"
 #include "proto/error.h"
 #include "proto/secret.h"
@@ -104,6 +105,7 @@ void sb_broker_stop(struct sb_broker *b)
         return;
     }
     sb_giving_cancel(b);
+    sb_wishes_end(b);
     sb_notify_stopping();
     b->state = SB_BROKER_STOPPING;
     b->stop_began_ms = sb_clock_ms();
@@ -239,6 +241,8 @@ static sockbroker_status prepare(struct sb_broker *b, struct sockbroker_error *e
         st = sb_custody_open(b, error);
     if (!st)
         st = sb_reload_endpoints(b, &b->config, error);
+    if (!st)
+        sb_wishes_pause(b);
     if (!st && (sb_mailbox_open(b, &b->mailbox) || sb_ticker_open(&b->loop, on_tick, b, &b->tick)))
         st = sb_error_set(error, SOCKBROKER_NO_DESCRIPTORS, 0,
                           "no descriptor for the broker itself; check the descriptor limit");
@@ -292,6 +296,7 @@ static void finish(struct sb_broker *b)
     sb_waiters_end(b);
     sb_supervise_close(b);
     end_sessions(b);
+    sb_wishes_clear(b);
     sb_custody_close(b); /* before anything else closes: what it has not been told to drop stays */
     sb_outbounds_close(b);
     sb_deposits_close(b);

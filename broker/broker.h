@@ -25,6 +25,7 @@ struct sb_taking;
 struct sb_mailbox;
 struct sb_ticker;
 struct sb_waiter;
+struct sb_wish;
 
 enum sb_broker_state {
     SB_BROKER_SERVING,
@@ -48,6 +49,7 @@ struct sb_broker {
     struct sb_lease_table leases;
     struct sb_custody *custody;          /* what others hold for the next broker */
     struct sb_inherited *inherited;      /* list: sockets that came from somebody else and wait for their endpoint */
+    struct sb_wish *wishes;              /* list: what the operator asked of a broker that crashed */
     struct sb_endpoint *endpoints;       /* list, in the order of the configuration */
     struct sb_session *sessions_by_id;   /* uthash */
     struct sb_session *sessions_by_name; /* uthash: the living one of each name */

@@ -17,6 +17,7 @@
 #include "broker/opening.h"
 #include "broker/session.h"
 #include "broker/shard.h"
+#include "broker/wishes.h"
 #include "proto/error.h"
 #include "proto/peer.h"
 #include "proto/socket.h"
@@ -264,6 +265,8 @@ static sockbroker_status take_one(struct sb_broker *b, struct sb_given *list, st
         take_deposit(b, list, parts[1], g);
     if (n == 3 && !strcmp(parts[0], "deposit"))
         return SOCKBROKER_OK;
+    if (sb_wishes_are(parts, n))
+        return sb_wishes_take(b, parts);
     if (is_inherited(b, sb_custody_number(g->descriptor))) /* from a socket unit and from the store */
         return SOCKBROKER_OK;
     if (n == 4 && !strcmp(parts[0], "listener"))
@@ -459,6 +462,7 @@ void sb_custody_sync(struct sb_broker *b)
     DL_FOREACH(c->claims, claim)
         keep_claim(c, claim);
     sb_deposits_keep(b);
+    sb_wishes_keep(b);
     HASH_ITER(hh, c->entries, entry, tmp) {
         if (!entry->is_wanted)
             drop(c, entry);

@@ -1,12 +1,13 @@
 /* custody.h: what must outlive this process lies in other hands too: the keeper's, or the service manager's descriptor store.
  *
  * Kept are the listening and UDP sockets of all endpoints, deposits with their state, and for each worker that uses one of the
- * sockets itself its process handle, so that the next broker knows whose slot it is. At the start all of it comes back. A thing
- * is a label and a descriptor (keeper_link.h):
+ * sockets itself its process handle, so that the next broker knows whose slot it is; and what the operator asked for. At the
+ * start all of it comes back. A thing is a label and a descriptor (keeper_link.h):
  *
  *     listener/ENDPOINT/NUMBER/SLOT    SLOT: "-", or the place in a shard
  *     holder/NUMBER/WORKER/PID         of the listener with that number
  *     deposit/NUMBER/socket, deposit/NUMBER/state
+ *     paused/ENDPOINT, wanted/GROUP/N/CONFIGURED    what the operator asked for (wishes.h); the descriptor means nothing
  *     given/NAME/N                     came with the start of the keeper; elsewhere the NAME alone
  *
  * NUMBER is the socket's own in the kernel (the inode of sockfs): the same in every process that has the socket.

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "broker/control.h"
+#include "broker/custody.h"
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
 #include "broker/log.h"
@@ -22,6 +23,8 @@ static void set_paused(struct sb_broker *b, const struct sb_pause *pause, struct
     }
     bool changed = e->paused != pause->paused;
     sb_endpoint_set_paused(e, pause->paused);
+    sb_custody_note(b);
+    sb_custody_sync(b); /* before the answer: it counts also when this broker dies now */
     if (changed)
         sb_log(SB_LOG_NOTICE, pause->paused ? "endpoint_paused" : "endpoint_resumed", "endpoint=%s waiting=%llu",
                e->config.name, (unsigned long long)e->counters.held);

@@ -11,6 +11,7 @@
 #include "broker/log.h"
 #include "broker/session.h"
 #include "broker/supervise_inside.h"
+#include "broker/wishes.h"
 #include "proto/clock.h"
 #include "proto/error.h"
 #include "proto/secret.h"
@@ -233,6 +234,7 @@ static void open_groups(struct sb_supervisor *sup)
             sb_log(SB_LOG_ERROR, "group_failed", "group=%s cause=\"out of memory\" cure=\"reload\"", c->groups[i].name);
         sb_supervise_drain_others(sup, c->groups[i].name);
     }
+    sb_wishes_clear(sup->broker);
 }
 
 sockbroker_status sb_supervise_open(struct sb_broker *b, struct sockbroker_error *error_out)

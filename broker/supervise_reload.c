@@ -4,11 +4,13 @@
 #include <utlist.h>
 
 #include "broker/control.h"
+#include "broker/custody.h"
 #include "broker/dispatch.h"
 #include "broker/log.h"
 #include "broker/notify.h"
 #include "broker/rollover.h"
 #include "broker/supervise_inside.h"
+#include "broker/wishes.h"
 #include "proto/clock.h"
 #include "proto/error.h"
 
@@ -38,12 +40,17 @@ static uint64_t first_number(struct sb_supervisor *sup, const char *name)
 
 sockbroker_status sb_supervise_add(struct sb_supervisor *sup, const struct sb_group_config *config)
 {
+    struct sb_group_config first = *config; /* lent */
     struct sb_group *g;
-    sockbroker_status st = sb_group_create(config, &sb_supervise_ops, sup, first_number(sup, config->name), sb_clock_ms(), &g);
 
-    if (!st)
-        DL_APPEND(sup->groups, g);
-    return st;
+    first.spawn = sb_wishes_wanted(sup->broker, config);
+    sockbroker_status st = sb_group_create(&first, &sb_supervise_ops, sup, first_number(sup, config->name), sb_clock_ms(), &g);
+
+    if (st)
+        return st;
+    g->configured = config->spawn;
+    DL_APPEND(sup->groups, g);
+    return SOCKBROKER_OK;
 }
 
 /* ---- the outcome ---- */
@@ -186,6 +193,8 @@ void sb_supervise_scale(struct sb_broker *b, const struct sb_scale *scale, struc
     }
     uint32_t before = g->wanted;
     sockbroker_status st = sb_group_scale(g, scale->wanted, sb_clock_ms(), &error);
+    sb_custody_note(b);
+    sb_custody_sync(b); /* before the answer: it counts also when this broker dies now */
     if (st) {
         sb_control_fail(call, st, error.text);
         return;
@@ -211,6 +220,7 @@ void sb_supervise_apply(struct sb_broker *b, const struct sb_config *config)
     struct sb_supervisor *sup = b->supervisor;
     struct sb_group *g, *tmp;
 
+    sb_custody_note(b); /* of numbers that the configuration says now */
     begin(sup, NULL);
     DL_FOREACH_SAFE(sup->groups, g, tmp) {
         const struct sb_group_config *c = sb_config_find_group(config, g->name);

@@ -1111,8 +1111,11 @@ static void descriptor_store_does_the_keepers_job(void **state)
     struct kit_process *w = kit_worker_start(&b, "w", "hello", NULL);
     assert_int_equal(fault_answers_by(&sock, 1, "w"), 1);
     kit_worker_stop(w);
+    assert_int_equal(kit_run((const char *const[]){ "pause", "web", "--dir", dir, NULL }, NULL, 0), 0);
+    serve_as_manager(&m, s, &n, "FDNAME=paused/web");
+    assert_int_equal(n, 2);
     kit_process_ask_end(p);
-    serve_as_manager(&m, s, &n, "STOPPING=1");
+    serve_as_manager(&m, s, &n, "STOPPING=1"); /* a pause does not outlive an ordered stop */
     assert_int_equal(kit_process_wait(p), 0);
     assert_int_equal(n, 1); /* a restart of the service finds it there */
     kit_process_free(p);

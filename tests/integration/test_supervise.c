@@ -1037,8 +1037,6 @@ static void crash_of_the_broker_leaves_workers_that_the_next_one_adopts(void **s
     kit_broker_stop(b);
 }
 
-/* ---- another process takes the broker's place ---- */
-
 /* Under a keeper, so that whoever is orphaned comes to that one. */
 static struct kit_broker *start_kept(const char *const *more)
 {
@@ -1049,6 +1047,15 @@ static struct kit_broker *start_kept(const char *const *more)
     return start(&how);
 }
 
+/* kill -9 of the broker below its keeper, and until the next one serves. */
+static void crash(struct kit_broker *b)
+{
+    pid_t before = kit_upgrade_pid(b);
+
+    kill(before, SIGKILL);
+    kit_until(kit_upgrade_pid(b) != before);
+}
+
 /* True when the endpoint is in that state. */
 static bool endpoint_is(const struct sb_status_report *r, void *arg)
 {
@@ -1056,6 +1063,41 @@ static bool endpoint_is(const struct sb_status_report *r, void *arg)
 
     return !strcmp(kit_endpoint(r, w->name)->state, w->state);
 }
+
+static void crash_ends_neither_a_pause_nor_what_was_scaled(void **state)
+{
+    struct kit_broker *b = start_kept((const char *const[]){ "--spawn", "2", "--", WORKER, "hello", NULL });
+    struct wanted paused = { "web", "paused" }, listening = { "web", "listening" };
+    struct kit_answer a;
+    uint64_t n_held = 1;
+
+    (void)state;
+    kit_broker_wait_ready(b, 2);
+    must_run(b, "scale", "workers", "3");
+    must_run(b, "pause", "web", NULL);
+    crash(b);
+    kit_broker_wait_status(b, endpoint_is, &paused, "a pause");
+    int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
+    kit_broker_wait_status(b, holds, &n_held, "the connection held");
+    crash(b); /* again, before the workers have their places */
+    kit_broker_wait_status(b, endpoint_is, &paused, "a pause");
+    wait_slot(b, "workers-1-3", "ready");
+    kit_close(&sock); /* what a broker held is lost with it */
+    sock = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
+    kit_broker_wait_status(b, holds, &n_held, "the connection held");
+    must_run(b, "resume", "web", NULL);
+    kit_read_only_answer(sock, &a);
+    assert_int_equal(kit_process_count_log(b->process, "event=worker_started"), 3);
+    must_run(b, "scale", "workers", "2"); /* as configured */
+    wait_slot(b, "workers-1-3", "gone");
+    crash(b);
+    kit_broker_wait_status(b, endpoint_is, &listening, "no pause");
+    wait_slot(b, "workers-1-2", "ready");
+    kit_broker_wait_ready(b, 2);
+    kit_broker_stop(b);
+}
+
+/* ---- another process takes the broker's place ---- */
 
 static void upgrade_leaves_workers_in_their_places(void **state)
 {
@@ -1331,6 +1373,7 @@ int main(int argc, char **argv)
         TEST(older_workers_drain_where_the_endpoint_says_so),
         TEST(older_workers_drain_one_after_the_other_under_load),
         TEST(crash_of_the_broker_leaves_workers_that_the_next_one_adopts),
+        TEST(crash_ends_neither_a_pause_nor_what_was_scaled),
         TEST(upgrade_leaves_workers_in_their_places),
         TEST(upgrade_keeps_every_state),
         TEST(upgrade_knows_workers_behind_a_shell),
