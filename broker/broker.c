@@ -84,7 +84,7 @@ static void on_signal(void *arg, enum sb_signal what, const char *how)
         sb_giving_begin(b, &as_it_is, NULL);
         break;
     case SB_SIGNAL_STOP:
-        if (!sb_giving_holds_stop(b))
+        if (!sb_giving_holds_stop(b) && !sb_supervise_holds_stop(b))
             sb_broker_stop(b);
         break;
     case SB_SIGNAL_RELOAD:

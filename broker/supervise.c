@@ -302,12 +302,30 @@ void sb_supervise_tick(struct sb_broker *b, uint64_t now_ms)
         if (sb_group_is_over(g))
             free_group(sup, g);
     }
-    if (sup->open_at_ms && now_ms >= sup->open_at_ms && b->state == SB_BROKER_SERVING)
+    if (sup->open_at_ms && now_ms >= sup->open_at_ms) {
         open_groups(sup);
+        if (sup->stop_after)
+            sb_broker_stop(b);
+    }
     if (!sup->again || sb_supervise_is_rolling(b, false))
         return;
     sup->again = false;
     sb_broker_reload(b);
+}
+
+bool sb_supervise_holds_stop(struct sb_broker *b)
+{
+    struct sb_supervisor *sup = b->supervisor;
+
+    if (!sup || !sup->open_at_ms)
+        return false;
+    if (sup->stop_after) {
+        open_groups(sup);
+        return false;
+    }
+    sup->stop_after = true;
+    sb_log(SB_LOG_NOTICE, "stop_waits", "cause=\"workers of the broker before are waited for\" cure=\"a second signal\"");
+    return true;
 }
 
 void sb_supervise_rest(struct sb_broker *b)

@@ -45,6 +45,10 @@ void sb_supervise_apply(struct sb_broker *b, const struct sb_config *config);
 /* Are generations being replaced? If so, and `again`, the broker reloads anew when that is over. */
 bool sb_supervise_is_rolling(struct sb_broker *b, bool again);
 
+/* Workers of a broker that crashed are waited for; without their places they would not end with this one. True: the broker
+ * stops when they have these. Asked again it does not hold, and those that are there have places. */
+bool sb_supervise_holds_stop(struct sb_broker *b);
+
 /* The broker will stop: nobody is started any more. */
 void sb_supervise_rest(struct sb_broker *b);
 

@@ -21,7 +21,8 @@ struct sb_supervisor {
     struct sb_call *call;    /* of the command that waits for the generations that are being replaced */
     uint64_t open_at_ms;     /* 0, or when the groups start: workers of a broker that crashed come back before that */
     uint32_t n_rolling;
-    bool again; /* SIGHUP came meanwhile */
+    bool again;      /* SIGHUP came meanwhile */
+    bool stop_after; /* the groups start: a stop came before */
     sockbroker_status outcome;
     char text[SB_OUTCOME_TEXT_MAX + 1];
 };

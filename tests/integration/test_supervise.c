@@ -1097,6 +1097,26 @@ static void crash_ends_neither_a_pause_nor_what_was_scaled(void **state)
     kit_broker_stop(b);
 }
 
+/* They are nobody's yet, and would wait for a broker for ever. */
+static void crash_and_a_stop_right_after_it_leave_nobody(void **state)
+{
+    (void)state;
+    for (unsigned n_signals = 1; n_signals <= 2; n_signals++) {
+        struct kit_broker *b = start_kept((const char *const[]){ "--spawn", "2", "--", WORKER, "hello", NULL });
+
+        kit_broker_wait_ready(b, 2);
+        crash(b);
+        kit_process_signal(b->process, SIGTERM);
+        kit_broker_wait_log(b, "event=stop_waits");
+        if (n_signals == 2) {
+            kit_broker_wait_ready(b, 2);
+            kit_process_signal(b->process, SIGTERM);
+        }
+        assert_int_equal(kit_process_wait(b->process), 0);
+        kit_broker_free(b);
+    }
+}
+
 /* ---- another process takes the broker's place ---- */
 
 static void upgrade_leaves_workers_in_their_places(void **state)
@@ -1374,6 +1394,7 @@ int main(int argc, char **argv)
         TEST(older_workers_drain_one_after_the_other_under_load),
         TEST(crash_of_the_broker_leaves_workers_that_the_next_one_adopts),
         TEST(crash_ends_neither_a_pause_nor_what_was_scaled),
+        TEST(crash_and_a_stop_right_after_it_leave_nobody),
         TEST(upgrade_leaves_workers_in_their_places),
         TEST(upgrade_keeps_every_state),
         TEST(upgrade_knows_workers_behind_a_shell),
