@@ -215,7 +215,6 @@ static void happen(struct run *r, enum happening what, struct kit_load *web)
     case BROKER_KILL:
         if (kill(kit_upgrade_pid(r->broker), SIGKILL))
             kit_fail("no broker to kill");
-        r->n_workers = SPAWN; /* the next one goes by its configuration */
         break;
     case WORKER_KILL:
         kill(some_worker(r), SIGKILL);
