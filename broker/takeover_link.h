@@ -28,7 +28,8 @@ sockbroker_status sb_takeover_open_pair(sockbroker_socket ends_out[2]);
 /* The other process as the kernel knows it, and whether it may do this: the same user. OK, CLOSED, REFUSED. */
 sockbroker_status sb_takeover_peer(sockbroker_socket channel, struct sb_peer *peer_out);
 
-/* The end that was left in the environment, which forgets it; NONE when there is none. */
+/* The end that was left in the environment, which forgets it; NONE when there is none. From here on this process does not die
+ * with the one that started it. */
 sockbroker_socket sb_takeover_inherited_end(void);
 
 #define SB_BINARY_ROOM (SB_BINARY_MAX + 1)
@@ -37,7 +38,8 @@ sockbroker_socket sb_takeover_inherited_end(void);
 sockbroker_status sb_takeover_own_binary(char path_out[SB_BINARY_ROOM], struct sockbroker_error *error_out);
 
 /* Starts binary with args (args[0] is its first argument; ends with NULL), our environment and our standard input and outputs,
- * the end (lent), and no other descriptor. peer_out.handle is yours. OK; NOT_FOUND, PERMISSION and others, with error. */
+ * the end (lent), and no other descriptor. It dies with this process unless it calls sb_takeover_inherited_end().
+ * peer_out.handle is yours. OK; NOT_FOUND, PERMISSION and others, with error. */
 sockbroker_status sb_takeover_spawn(const char *binary, char *const *args, sockbroker_socket end, struct sb_peer *peer_out,
                                     struct sockbroker_error *error_out);
 

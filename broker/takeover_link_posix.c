@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -214,5 +215,6 @@ sockbroker_socket sb_takeover_inherited_end(void)
     if (fd < 3 || !is_pair_end(fd))
         return SOCKBROKER_SOCKET_NONE;
     fcntl(fd, F_SETFD, FD_CLOEXEC);
+    prctl(PR_SET_PDEATHSIG, 0); /* we know what to do without the other one */
     return fd;
 }

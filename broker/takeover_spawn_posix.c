@@ -2,12 +2,13 @@
 #include "broker/takeover_link.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,7 +19,8 @@
 
 #define FIRST_FREE 3 /* where it finds its end; 0, 1 and 2 are as ours */
 #define ARGS_MAX 512
-#define KILLED_MS 1000 /* to die of SIGKILL takes no time, unless the system hangs */
+#define CANNOT_START 127 /* as shells say it */
+#define KILLED_MS 1000   /* to die of SIGKILL takes no time, unless the system hangs */
 
 extern char **environ;
 
@@ -73,25 +75,86 @@ static bool make_arguments(const char *binary, char *const *args, const char *li
     return !*args;
 }
 
-/* Its signals are as at login, its descriptors what it is given: nothing of ours leaks into it. */
-static int start(const char *binary, const char *const *args, char *const *environment, sockbroker_socket end, pid_t *pid_out)
+/* ---- in the child: only what is safe between fork() and exec() in a program with threads ---- */
+
+struct plan {
+    const char *binary;
+    char *const *args, *const *environment;
+    sockbroker_socket end;
+    pid_t parent;
+};
+
+static void give_up(int trouble)
 {
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t how;
-    sigset_t all, none;
+    int code = errno;
+
+    _exit(write(trouble, &code, sizeof(code)) == (ssize_t)sizeof(code) ? CANNOT_START : CANNOT_START - 1);
+}
+
+/* Its end of the pair, and behind it the trouble pipe, which goes with exec(). Returns the new number of that. */
+static int arrange_descriptors(sockbroker_socket end, int trouble)
+{
+    int spare = fcntl(trouble, F_DUPFD, FIRST_FREE + 2); /* out of the way of both */
+
+    if (spare < 0)
+        give_up(trouble);
+    if (end == FIRST_FREE ? fcntl(end, F_SETFD, 0) : dup2(end, FIRST_FREE) < 0)
+        give_up(spare);
+    dup2(spare, FIRST_FREE + 1);
+    fcntl(FIRST_FREE + 1, F_SETFD, FD_CLOEXEC);
+    syscall(SYS_close_range, FIRST_FREE + 2, ~0u, 0);
+    return FIRST_FREE + 1;
+}
+
+/* A program that is no broker, or hangs before it knows that it is one, has the lock of the directory: it dies with us, or the
+ * keeper could start no other. A broker ends that (sb_takeover_inherited_end). */
+static void run(const struct plan *p, int trouble)
+{
+    struct sigaction by_default = { .sa_handler = SIG_DFL };
+    sigset_t none;
+
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != p->parent)
+        give_up(trouble);
+    trouble = arrange_descriptors(p->end, trouble);
+    for (int number = 1; number < NSIG; number++)
+        sigaction(number, &by_default, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execve(p->binary, p->args, p->environment);
+    give_up(trouble);
+}
+
+/* ---- in the broker ---- */
+
+static pid_t fork_quietly(const struct plan *p, int trouble)
+{
+    sigset_t all, before;
 
     sigfillset(&all);
-    sigemptyset(&none);
-    posix_spawnattr_init(&how);
-    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setsigmask(&how, &none);
-    posix_spawnattr_setsigdefault(&how, &all);
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_adddup2(&files, end, FIRST_FREE);
-    posix_spawn_file_actions_addclosefrom_np(&files, FIRST_FREE + 1);
-    int code = posix_spawn(pid_out, binary, &files, &how, (char *const *)(uintptr_t)args, environment);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&how);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0)
+        run(p, trouble);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return pid;
+}
+
+/* Its signals are as at login, its descriptors what it is given: nothing of ours leaks into it. 0, or why not. */
+static int start(const struct plan *p, pid_t *pid_out)
+{
+    int ends[2];
+    int code = 0;
+
+    if (pipe2(ends, O_CLOEXEC))
+        return errno;
+    pid_t pid = fork_quietly(p, ends[1]);
+    if (pid < 0)
+        code = errno;
+    close(ends[1]);
+    if (pid > 0 && read(ends[0], &code, sizeof(code)) > 0) /* else exec() has closed it */
+        waitpid(pid, NULL, 0);
+    close(ends[0]);
+    *pid_out = pid;
     return code;
 }
 
@@ -115,7 +178,7 @@ sockbroker_status sb_takeover_spawn(const char *binary, char *const *args, sockb
 {
     const char *list[ARGS_MAX];
     char entry[sizeof(SB_TAKEOVER_VARIABLE) + 12];
-    pid_t pid;
+    pid_t pid = -1;
 
     snprintf(entry, sizeof(entry), "%s=%d", SB_TAKEOVER_VARIABLE, FIRST_FREE);
     char **environment = make_environment(entry);
@@ -123,7 +186,8 @@ sockbroker_status sb_takeover_spawn(const char *binary, char *const *args, sockb
         free(environment);
         return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "no memory for the arguments of the new broker");
     }
-    int code = start(binary, list, environment, end, &pid);
+    const struct plan plan = { binary, (char *const *)(uintptr_t)list, environment, end, getpid() };
+    int code = start(&plan, &pid);
     free(environment);
     if (code)
         return sb_oserr_set(error_out, code, binary, "name a sockbroker that may be run, with --binary");

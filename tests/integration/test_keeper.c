@@ -726,6 +726,37 @@ static void upgrade_whose_old_one_dies_leaves_one_broker(void **state)
     }
 }
 
+/* A program that is no broker has the lock of the directory too, and must not keep the next broker from it. */
+static void upgrade_to_no_broker_ends_with_the_old_one(void **state)
+{
+    struct kit_broker *b = kit_broker_start(&(struct kit_start){ .keeper = true, .args = { "--endpoint", "web=[::]:0" } });
+    struct kit_process *w = kit_worker_start(b, "w", "hello", NULL);
+    unsigned before = n_ready(b);
+    char sleeper[96];
+
+    (void)state;
+    snprintf(sleeper, sizeof(sleeper), "%s/sleeper", b->dir);
+    FILE *out = fopen(sleeper, "we");
+    assert_non_null(out);
+    fputs("#!/bin/sh\nexec sleep 1000\n", out);
+    fclose(out);
+    assert_int_equal(chmod(sleeper, 0700), 0);
+    kit_broker_wait_ready(b, 1);
+    struct kit_process *command =
+        kit_run_start((const char *const[]){ "upgrade", "--binary", sleeper, "--timeout", "600000", "--dir", b->dir, NULL });
+    kit_process_wait_log(b->process, "event=upgrade pid=");
+    kill_broker(b);
+    kit_until(n_ready(b) > before);
+    assert_int_equal(kit_process_wait(command), 1);
+    kit_process_free(command);
+    kit_broker_wait_ready(b, 1);
+    fault_check_serves(b, 20);
+    assert_int_equal(kit_process_count_log(b->process, "already running"), 0);
+    unlink(sleeper);
+    kit_worker_stop(w);
+    kit_broker_stop(b);
+}
+
 static void upgrade_meanwhile_a_stop_reaches_the_new_one(void **state)
 {
     (void)state;
@@ -1231,6 +1262,7 @@ int main(int argc, char **argv)
         TEST(upgrade_is_followed_by_the_keeper),
         TEST(upgrade_that_fails_leaves_the_keeper_with_the_old),
         TEST(upgrade_whose_old_one_dies_leaves_one_broker),
+        TEST(upgrade_to_no_broker_ends_with_the_old_one),
         TEST(upgrade_meanwhile_a_stop_reaches_the_new_one),
         TEST(end_of_the_keeper_ends_all),
         TEST(both_have_exactly_their_descriptors),
