@@ -5,6 +5,8 @@
 #include "broker/command.h"
 #include "broker/status_print.h"
 
+#define ASKED_MOST 5u /* another broker may take the place of the one that is asked */
+
 static const char help[] =
     "usage: sockbroker status [--json] [--dir DIR]\n\n"
     "  --json      one JSON object; its shape is described in broker/README.md and carries a \"schema\" number\n"
@@ -17,17 +19,28 @@ static const struct option long_options[] = {
     { NULL, 0, NULL, 0 },
 };
 
-static int show(const char *dir, bool json)
+static sockbroker_status ask(const char *dir, struct sb_status_report *report, struct sockbroker_error *error)
 {
     struct sb_client *client;
-    struct sb_status_report report;
-    struct sockbroker_error error;
-    sockbroker_status st = sb_ask_open(dir, &client, &error);
+    sockbroker_status st = sb_ask_open(dir, &client, error);
 
     if (st)
-        return sb_command_fail("status", &error);
-    st = sb_ask_status(client, &report, &error);
+        return st;
+    st = sb_ask_status(client, report, error);
     sb_client_close(client);
+    return st;
+}
+
+static int show(const char *dir, bool json)
+{
+    struct sb_status_report report;
+    struct sockbroker_error error;
+    sockbroker_status st;
+    unsigned n_asked = 0;
+
+    do
+        st = ask(dir, &report, &error);
+    while (st == SOCKBROKER_CLOSED && ++n_asked < ASKED_MOST);
     if (st)
         return sb_command_fail("status", &error);
     bool printed = json ? sb_status_print_json(&report, stdout) : sb_status_print_text(&report, stdout);

@@ -370,8 +370,10 @@ static sockbroker_status check(struct sb_broker *b, struct sockbroker_error *err
     if (b->state == SB_BROKER_STOPPING)
         return sb_error_set(error, SOCKBROKER_BUSY, 0, "the broker is stopping; start another one");
     if (sb_supervise_is_rolling(b, false))
-        return sb_error_set(error, SOCKBROKER_BUSY, 0,
-                            "workers are being replaced; upgrade when that is over, `sockbroker status` shows it");
+        return sb_error_set(
+            error, SOCKBROKER_BUSY, 0,
+            "workers are being replaced, or waited for after a crash; upgrade when that is over, `sockbroker status` "
+            "shows it");
     return SOCKBROKER_OK;
 }
 

@@ -93,6 +93,8 @@ static const char *cure(sockbroker_status status)
         return "; run as the user of the broker, or let it open the directory with dir_mode";
     case SOCKBROKER_NO_DESCRIPTORS:
         return "; raise the descriptor limit (ulimit -n)";
+    case SOCKBROKER_CLOSED:
+        return "; the broker ended or was replaced meanwhile, ask again";
     default: /* the text of the cause is all there is to say */
         return "";
     }
@@ -101,7 +103,8 @@ static const char *cure(sockbroker_status status)
 sockbroker_status sb_nng_error(struct sockbroker_error *error_out, int code, const char *what)
 {
     sockbroker_status st = sb_nng_status(code);
+    bool by_us = code == NNG_ECLOSED || code == NNG_ECANCELED;
 
     return sb_error_set(error_out, st, 0, "%s: %s%s", what,
-                        st == SOCKBROKER_NO_BROKER ? "no broker answers there" : nng_strerror(code), cure(st));
+                        st == SOCKBROKER_NO_BROKER ? "no broker answers there" : nng_strerror(code), by_us ? "" : cure(st));
 }

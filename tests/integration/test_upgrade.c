@@ -276,6 +276,27 @@ static void a_wrong_program_changes_nothing(void **state)
     finish(b);
 }
 
+/* Who asks at that moment is answered by the next broker. */
+static void status_is_answered_all_the_while(void **state)
+{
+    struct kit_broker *b = start("web=[::]:0");
+    char output[OUTPUT];
+
+    (void)state;
+    for (unsigned i = 0; i < 20; i++) {
+        struct kit_process *command = kit_upgrade_start(b, NULL);
+
+        for (unsigned j = 0; j < 4; j++) {
+            if (kit_run((const char *const[]){ "status", "--dir", b->dir, NULL }, output, OUTPUT))
+                kit_fail("%s", output);
+        }
+        assert_int_equal(kit_process_wait(command), 0);
+        kit_process_free(command);
+        kit_upgrade_follow(b, 0);
+    }
+    finish(b);
+}
+
 static void wrong_usage_is_said(void **state)
 {
     struct kit_broker *b = start("web=[::]:0");
@@ -873,6 +894,7 @@ int main(int argc, char **argv)
         UPGRADE_TEST(no_client_notices_upgrades_under_load),
         UPGRADE_TEST(many_workers_take_no_time),
         UPGRADE_TEST(a_wrong_program_changes_nothing),
+        UPGRADE_TEST(status_is_answered_all_the_while),
         UPGRADE_TEST(wrong_usage_is_said),
         UPGRADE_TEST(another_version_takes_nothing),
         UPGRADE_TEST(of_many_upgrades_one_runs_and_the_others_are_busy),
