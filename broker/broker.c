@@ -289,7 +289,9 @@ static void end_sessions(struct sb_broker *b)
         sb_session_end(s, "the broker stops");
 }
 
-static void finish(struct sb_broker *b)
+/* One that never served touches nothing that the next one needs: what waits in its queues, and the names by which workers of
+ * the broker before know that there will be another. */
+static void finish(struct sb_broker *b, bool has_served)
 {
     struct sb_endpoint *e, *tmp;
 
@@ -307,8 +309,12 @@ static void finish(struct sb_broker *b)
     sb_signals_close(b->signals);
     DL_FOREACH_SAFE(b->endpoints, e, tmp) {
         DL_DELETE(b->endpoints, e);
-        sb_endpoint_destroy(e);
+        if (has_served)
+            sb_endpoint_destroy(e);
+        else
+            sb_endpoint_destroy_unused(e);
     }
+    b->rundir.stays = !has_served && b->rundir.was_left;
     sb_rundir_close(&b->rundir);
     uv_walk(&b->loop, close_handle, NULL);
     uv_run(&b->loop, UV_RUN_DEFAULT);
@@ -340,6 +346,6 @@ sockbroker_status sb_broker_run(struct sb_broker *b, struct sockbroker_error *er
         uv_run(&b->loop, UV_RUN_DEFAULT);
         sb_log(SB_LOG_NOTICE, "stopped", "connections_left=%u", b->leases.n_conns);
     }
-    finish(b);
+    finish(b, st == SOCKBROKER_OK);
     return st;
 }

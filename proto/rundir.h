@@ -36,10 +36,11 @@ struct sb_rundir {
     sockbroker_socket lock;
     uint64_t generation; /* in the names of its sockets */
     bool was_left;       /* the broker before did not end in good order: workers of its may come back */
+    bool stays;          /* closing leaves the names, so that the next one finds was_left */
 };
 #define SB_RUNDIR_NONE                                                                                                         \
     {                                                                                                                          \
-        "", 0, SOCKBROKER_SOCKET_NONE, 0, false                                                                                \
+        "", 0, SOCKBROKER_SOCKET_NONE, 0, false, false                                                                         \
     }
 
 /* Makes the directory when it is missing (mode as given), checks it and every directory above it, and locks it.

@@ -319,7 +319,7 @@ void sb_rundir_close(struct sb_rundir *r)
 
     if (r->lock < 0)
         return;
-    if (holds_lock(r)) { /* so the names are ours */
+    if (!r->stays && holds_lock(r)) { /* so the names are ours */
         unlink(sb_rundir_path(r->dir, SB_RUNDIR_CONTROL, path));
         unlink(sb_rundir_path(r->dir, SB_RUNDIR_HANDOFF, path));
     }

@@ -1097,6 +1097,47 @@ static void crash_ends_neither_a_pause_nor_what_was_scaled(void **state)
     kit_broker_stop(b);
 }
 
+/* Directories where the next brokers want their sockets: these brokers fail at their start, after all else. */
+static void bar(struct kit_broker *b, bool on)
+{
+    char path[96];
+
+    for (unsigned i = 0; i < 40; i++) {
+        snprintf(path, sizeof(path), "%s/h.%u", b->dir, i);
+        if (on)
+            assert_int_equal(mkdir(path, 0700), 0);
+        else
+            rmdir(path);
+    }
+}
+
+static void crash_and_starts_that_fail_cost_neither_clients_nor_workers(void **state)
+{
+    struct kit_broker *b = start_kept((const char *const[]){ "--spawn", "2", "--", WORKER, "hello", NULL });
+    struct kit_answer a;
+
+    (void)state;
+    kit_broker_wait_ready(b, 2);
+    must_run(b, "reload", NULL, NULL);
+    wait_generations(b, 1);
+    uint32_t pid = slot_now(b, "workers-2-1").pid;
+    uint16_t port = kit_broker_port(b, "web");
+    bar(b, true);
+    kill(kit_upgrade_pid(b), SIGKILL);
+    kit_broker_wait_log(b, "it ended with code 1");
+    int sock = kit_connect(NULL, "::1", port);
+    unsigned n_failed = kit_process_count_log(b->process, "it ended with code 1");
+    kit_until(kit_process_count_log(b->process, "it ended with code 1") >= n_failed + 2);
+    bar(b, false);
+    kit_read_only_answer(sock, &a);
+    wait_slot(b, "workers-2-1", "ready");
+    wait_slot(b, "workers-2-2", "ready");
+    assert_int_equal(slot_now(b, "workers-2-1").pid, pid);
+    assert_int_equal(kit_process_count_log(b->process, "event=worker_started"), 4);
+    kit_broker_wait_ready(b, 2);
+    kit_broker_stop(b);
+}
+
 /* They are nobody's yet, and would wait for a broker for ever. */
 static void crash_and_a_stop_right_after_it_leave_nobody(void **state)
 {
@@ -1395,6 +1436,7 @@ int main(int argc, char **argv)
         TEST(crash_of_the_broker_leaves_workers_that_the_next_one_adopts),
         TEST(crash_ends_neither_a_pause_nor_what_was_scaled),
         TEST(crash_and_a_stop_right_after_it_leave_nobody),
+        TEST(crash_and_starts_that_fail_cost_neither_clients_nor_workers),
         TEST(upgrade_leaves_workers_in_their_places),
         TEST(upgrade_keeps_every_state),
         TEST(upgrade_knows_workers_behind_a_shell),
