@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "broker/control.h"
+#include "broker/custody.h"
 #include "broker/dispatch.h"
 #include "broker/endpoint.h"
 #include "broker/log.h"
@@ -386,7 +387,8 @@ static sockbroker_status start(struct sb_giving *g, sockbroker_socket end, struc
         return sb_error_set(error, st, 0, "the sockets do not fit into a pair of sockets at once: %s; raise net.core.wmem_max",
                             sockbroker_status_text(st));
     g->offered = sb_takeover_fingerprint(g->broker);
-    st = sb_takeover_spawn(g->binary, g->broker->args, end, &g->heir, error);
+    bool has_keeper = sb_custody_channel(g->broker) != SOCKBROKER_SOCKET_NONE; /* which starts another when we die */
+    st = sb_takeover_spawn(g->binary, g->broker->args, end, has_keeper, &g->heir, error);
     (void)sb_failpoint("takeover_old_1");
     return st;
 }

@@ -38,10 +38,10 @@ sockbroker_socket sb_takeover_inherited_end(void);
 sockbroker_status sb_takeover_own_binary(char path_out[SB_BINARY_ROOM], struct sockbroker_error *error_out);
 
 /* Starts binary with args (args[0] is its first argument; ends with NULL), our environment and our standard input and outputs,
- * the end (lent), and no other descriptor. It dies with this process unless it calls sb_takeover_inherited_end().
+ * the end (lent), and no other descriptor. dies_with_us: until it calls sb_takeover_inherited_end().
  * peer_out.handle is yours. OK; NOT_FOUND, PERMISSION and others, with error. */
-sockbroker_status sb_takeover_spawn(const char *binary, char *const *args, sockbroker_socket end, struct sb_peer *peer_out,
-                                    struct sockbroker_error *error_out);
+sockbroker_status sb_takeover_spawn(const char *binary, char *const *args, sockbroker_socket end, bool dies_with_us,
+                                    struct sb_peer *peer_out, struct sockbroker_error *error_out);
 
 /* Waits at most wait_ms for its end. True when it has ended. */
 bool sb_takeover_wait_end(const struct sb_peer *peer, uint32_t wait_ms);

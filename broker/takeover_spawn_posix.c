@@ -81,7 +81,7 @@ struct plan {
     const char *binary;
     char *const *args, *const *environment;
     sockbroker_socket end;
-    pid_t parent;
+    pid_t parent; /* to die with; 0: it does not */
 };
 
 static void give_up(int trouble)
@@ -106,14 +106,15 @@ static int arrange_descriptors(sockbroker_socket end, int trouble)
     return FIRST_FREE + 1;
 }
 
-/* A program that is no broker, or hangs before it knows that it is one, has the lock of the directory: it dies with us, or the
- * keeper could start no other. A broker ends that (sb_takeover_inherited_end). */
+/* A program that is no broker, or hangs before it knows that it is one, has the lock of the directory: below a keeper, which
+ * could start no other, it dies with us. A broker ends that (sb_takeover_inherited_end); without a keeper it is the only hope.
+ */
 static void run(const struct plan *p, int trouble)
 {
     struct sigaction by_default = { .sa_handler = SIG_DFL };
     sigset_t none;
 
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != p->parent)
+    if (p->parent && (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != p->parent))
         give_up(trouble);
     trouble = arrange_descriptors(p->end, trouble);
     for (int number = 1; number < NSIG; number++)
@@ -173,8 +174,8 @@ static sockbroker_status watch(pid_t pid, struct sb_peer *peer_out, struct sockb
     return SOCKBROKER_OK;
 }
 
-sockbroker_status sb_takeover_spawn(const char *binary, char *const *args, sockbroker_socket end, struct sb_peer *peer_out,
-                                    struct sockbroker_error *error_out)
+sockbroker_status sb_takeover_spawn(const char *binary, char *const *args, sockbroker_socket end, bool dies_with_us,
+                                    struct sb_peer *peer_out, struct sockbroker_error *error_out)
 {
     const char *list[ARGS_MAX];
     char entry[sizeof(SB_TAKEOVER_VARIABLE) + 12];
@@ -186,7 +187,7 @@ sockbroker_status sb_takeover_spawn(const char *binary, char *const *args, sockb
         free(environment);
         return sb_error_set(error_out, SOCKBROKER_NO_MEMORY, 0, "no memory for the arguments of the new broker");
     }
-    const struct plan plan = { binary, (char *const *)(uintptr_t)list, environment, end, getpid() };
+    const struct plan plan = { binary, (char *const *)(uintptr_t)list, environment, end, dies_with_us ? getpid() : 0 };
     int code = start(&plan, &pid);
     free(environment);
     if (code)
