@@ -102,7 +102,8 @@ static int arrange_descriptors(sockbroker_socket end, int trouble)
         give_up(spare);
     dup2(spare, FIRST_FREE + 1);
     fcntl(FIRST_FREE + 1, F_SETFD, FD_CLOEXEC);
-    syscall(SYS_close_range, FIRST_FREE + 2, ~0u, 0);
+    if (syscall(SYS_close_range, FIRST_FREE + 2, ~0u, 0))
+        give_up(FIRST_FREE + 1);
     return FIRST_FREE + 1;
 }
 
