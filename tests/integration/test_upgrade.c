@@ -283,7 +283,7 @@ static void status_is_answered_all_the_while(void **state)
     char output[OUTPUT];
 
     (void)state;
-    for (unsigned i = 0; i < 20; i++) {
+    for (unsigned i = 0; i < 8; i++) {
         struct kit_process *command = kit_upgrade_start(b, NULL);
 
         for (unsigned j = 0; j < 4; j++) {
