@@ -17,9 +17,10 @@ sockbroker_status sb_takeover_own_binary(char path_out[SB_BINARY_ROOM], struct s
     return refuse(error_out);
 }
 
-sockbroker_status sb_takeover_spawn(const char *binary, char *const *args, sockbroker_socket end, struct sb_peer *peer_out,
-                                    struct sockbroker_error *error_out)
+sockbroker_status sb_takeover_spawn(const char *binary, char *const *args, sockbroker_socket end, bool dies_with_us,
+                                    struct sb_peer *peer_out, struct sockbroker_error *error_out)
 {
+    (void)dies_with_us;
     (void)binary;
     (void)args;
     (void)end;

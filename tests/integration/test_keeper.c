@@ -732,7 +732,7 @@ static void upgrade_to_no_broker_ends_with_the_old_one(void **state)
     struct kit_broker *b = kit_broker_start(&(struct kit_start){ .keeper = true, .args = { "--endpoint", "web=[::]:0" } });
     struct kit_process *w = kit_worker_start(b, "w", "hello", NULL);
     unsigned before = n_ready(b);
-    char sleeper[96];
+    char sleeper[192];
 
     (void)state;
     snprintf(sleeper, sizeof(sleeper), "%s/sleeper", b->dir);

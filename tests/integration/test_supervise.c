@@ -1100,7 +1100,7 @@ static void crash_ends_neither_a_pause_nor_what_was_scaled(void **state)
 /* Directories where the next brokers want their sockets: these brokers fail at their start, after all else. */
 static void bar(struct kit_broker *b, bool on)
 {
-    char path[96];
+    char path[192];
 
     for (unsigned i = 0; i < 40; i++) {
         snprintf(path, sizeof(path), "%s/h.%u", b->dir, i);

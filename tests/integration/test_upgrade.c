@@ -852,7 +852,7 @@ static void the_new_broker_has_exactly_what_the_old_one_had(void **state)
 {
     static char before[8192], after[8192];
     struct kit_broker *b = start("web=[::]:0");
-    char path[128];
+    char path[192];
     unsigned n = 0;
 
     (void)state;
