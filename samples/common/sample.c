@@ -1,16 +1,12 @@
-#define _POSIX_C_SOURCE 200809L
 #include "sample.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "system.h"
 
 enum { EXIT_USAGE = 2, EXIT_NO_BROKER = 3 };
 
@@ -115,44 +111,15 @@ static void read_options(int argc, char **argv, struct sockbroker_worker_options
     }
 }
 
-/* ---- signals ---- */
+/* ---- attach and detach ---- */
 
-static sigset_t end_signals;
 static bool watching;
-static pthread_t watcher;
-static atomic_bool closing;
 
 void sample_stop_on_signals(void)
 {
-    sigemptyset(&end_signals);
-    sigaddset(&end_signals, SIGTERM);
-    sigaddset(&end_signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &end_signals, NULL); /* threads inherit it, so the watcher alone gets them */
+    system_hold_stops();
     watching = true;
 }
-
-/* sockbroker_worker_stop() takes a lock, so it is not for a signal handler; a thread that waits for signals may call it. */
-static void *watch(void *worker)
-{
-    int number;
-
-    sigwait(&end_signals, &number);
-    sockbroker_worker_stop(worker);
-    if (!closing)
-        sigwait(&end_signals, &number);
-    if (!closing)
-        _exit(EXIT_FAILURE);
-    return NULL;
-}
-
-static void end_watch(void)
-{
-    closing = true;
-    pthread_kill(watcher, SIGTERM);
-    pthread_join(watcher, NULL);
-}
-
-/* ---- attach and detach ---- */
 
 static int exit_code(sockbroker_status st)
 {
@@ -173,7 +140,7 @@ static void choose_name(struct sockbroker_worker_options *o)
     if (given)
         snprintf(name, sizeof(name), "%s", given);
     else
-        snprintf(name, sizeof(name), "worker-%ld", (long)getpid());
+        snprintf(name, sizeof(name), "worker-%lu", system_process_id());
 }
 
 static void note_endpoint(const struct sockbroker_worker_options *o)
@@ -184,13 +151,26 @@ static void note_endpoint(const struct sockbroker_worker_options *o)
         snprintf(endpoint, sizeof(endpoint), "%.*s", (int)strcspn(given, ","), given);
 }
 
+/* Of a path, of any system. */
+static char *last_part(char *path)
+{
+    char *part = path;
+
+    for (char *at = path; *at; at++) {
+        if (*at == '/' || *at == '\\')
+            part = at + 1;
+    }
+    return part;
+}
+
 void sample_read(int argc, char **argv, struct sockbroker_worker_options *options_out, struct sample_option *extra)
 {
     static const struct sockbroker_worker_options defaults = SOCKBROKER_WORKER_OPTIONS_INIT;
 
     *options_out = defaults;
-    program = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
-    argv[0] = (char *)program; /* for getopt_long's messages */
+    system_read_arguments(&argc, &argv);
+    argv[0] = last_part(argv[0]);
+    program = argv[0]; /* also in getopt_long's messages */
     read_options(argc, argv, options_out, extra);
     choose_name(options_out);
     note_endpoint(options_out);
@@ -206,7 +186,7 @@ struct sockbroker_worker *sample_attach(const struct sockbroker_worker_options *
         fprintf(stderr, "%s: %s\n", program, error.text);
         exit(exit_code(st));
     }
-    if (watching && pthread_create(&watcher, NULL, watch, worker)) {
+    if (watching && !system_watch_stops(worker)) {
         fprintf(stderr, "%s: no thread for signals\n", program);
         exit(EXIT_FAILURE);
     }
@@ -235,10 +215,8 @@ const char *sample_endpoint(void)
 
 bool sample_try_again(sockbroker_status answer)
 {
-    static const struct timespec a_little = { 0, 100 * 1000 * 1000 };
-
     if (answer == SOCKBROKER_NO_DESCRIPTORS)
-        nanosleep(&a_little, NULL);
+        system_pause(100);
     return answer == SOCKBROKER_NO_DESCRIPTORS;
 }
 
@@ -253,7 +231,7 @@ int sample_close(struct sockbroker_worker *worker, sockbroker_status answer)
         code = exit_code(answer);
     }
     if (watching)
-        end_watch();
+        system_forget_stops();
     sockbroker_worker_close(worker);
     return code;
 }

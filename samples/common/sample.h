@@ -1,4 +1,4 @@
-/* sample.h: what the samples share: their command line, attaching, and a SIGTERM that ends them politely. */
+/* sample.h: what the samples share: their command line, attaching, and a SIGTERM or Ctrl-C that ends them politely. */
 #ifndef SAMPLE_H
 #define SAMPLE_H
 
@@ -27,7 +27,7 @@ const char *sample_name(void);
 const char *sample_endpoint(void);
 
 /* Call it before sample_open(). From then on SIGTERM and SIGINT make sockbroker_worker_next() answer CLOSED, and a
- * second one ends the program at once. */
+ * second one ends the program at once. Windows: Ctrl-C, Ctrl-Break and the end of the console. */
 void sample_stop_on_signals(void);
 
 /* After sockbroker_worker_next() has failed. True: go on; it was out of descriptors, and now it may have some again. */

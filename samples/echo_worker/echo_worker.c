@@ -3,20 +3,19 @@
  *
  *     sockbroker serve --dir /tmp/sb --endpoint 'echo=[::]:7007' &  echo_worker --dir /tmp/sb --endpoint echo --threads 8
  */
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
+#include "../common/net.h"
 #include "../common/sample.h"
+#include "../common/system.h"
+
+#define THREADS_MAX 1000
+
+static struct sockbroker_worker *worker;
+static sockbroker_status last_answers[THREADS_MAX];
 
 static void echo(const struct sockbroker_conn *conn);
 
 /* One of the threads. Any number of them may wait in sockbroker_worker_next(); each connection goes to one. */
-static void *serve(void *worker)
+static void serve(unsigned thread)
 {
     struct sockbroker_conn conn;
     sockbroker_status st;
@@ -24,55 +23,31 @@ static void *serve(void *worker)
     do {
         while ((st = sockbroker_worker_next(worker, SOCKBROKER_FOREVER, &conn)) == SOCKBROKER_OK) {
             echo(&conn);
-            close(conn.sock);
+            net_close(conn.sock);
             sockbroker_worker_finished(worker, conn.info.lease_id);
         }
     } while (sample_try_again(st));
-    return (void *)(uintptr_t)st;
-}
-
-/* False when the client has gone. */
-static bool send_all(int sock, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t sent = send(sock, bytes, n, MSG_NOSIGNAL);
-        if (sent < 0)
-            return false;
-        bytes += sent;
-        n -= (size_t)sent;
-    }
-    return true;
+    last_answers[thread] = st;
 }
 
 static void echo(const struct sockbroker_conn *conn)
 {
     char bytes[16384];
-    ssize_t n;
+    int n;
 
     if (conn->info.nonblocking) /* so it is when the endpoint is configured with blocking=no */
-        fcntl(conn->sock, F_SETFL, fcntl(conn->sock, F_GETFL) & ~O_NONBLOCK);
+        net_set_blocking(conn->sock);
     do
-        n = recv(conn->sock, bytes, sizeof(bytes), 0);
-    while (n > 0 && send_all(conn->sock, bytes, (size_t)n));
+        n = net_receive(conn->sock, bytes, sizeof(bytes));
+    while (n > 0 && net_send(conn->sock, bytes, (size_t)n));
 }
 
 int main(int argc, char **argv)
 {
-    struct sample_option threads = { "threads", "how many connections at a time", 1, 1000, 4, NULL };
-    pthread_t ids[1000];
-    void *last = NULL;
+    struct sample_option threads = { "threads", "how many connections at a time", 1, THREADS_MAX, 4, NULL };
 
     sample_stop_on_signals();
-    struct sockbroker_worker *worker = sample_open(argc, argv, &threads);
-
-    for (unsigned long i = 0; i < threads.value; i++) {
-        int failed = pthread_create(&ids[i], NULL, serve, worker);
-        if (failed) {
-            fprintf(stderr, "echo_worker: thread %lu: %s\n", i + 1, strerror(failed));
-            exit(EXIT_FAILURE);
-        }
-    }
-    for (unsigned long i = 0; i < threads.value; i++)
-        pthread_join(ids[i], &last);
-    return sample_close(worker, (sockbroker_status)(uintptr_t)last);
+    worker = sample_open(argc, argv, &threads);
+    system_run_threads((unsigned)threads.value, serve);
+    return sample_close(worker, last_answers[threads.value - 1]);
 }

@@ -4,9 +4,8 @@
  *     sockbroker serve --dir /tmp/sb --endpoint 'hello=[::]:7000' &  hello_worker --dir /tmp/sb --endpoint hello
  */
 #include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "../common/net.h"
 #include "../common/sample.h"
 
 static void say_hello(const struct sockbroker_conn *conn)
@@ -15,10 +14,8 @@ static void say_hello(const struct sockbroker_conn *conn)
     int len = snprintf(line, sizeof(line), "hello from %s over %s\n", sample_name(),
                        conn->info.peer.family == SOCKBROKER_IPV6 ? "IPv6" : "IPv4");
 
-    /* A client that has left is no matter, and must not raise SIGPIPE. */
-    if (send(conn->sock, line, (size_t)len, MSG_NOSIGNAL) < 0)
-        perror("hello_worker: send");
-    close(conn->sock);
+    net_send(conn->sock, line, (size_t)len); /* a client that has left is no matter */
+    net_close(conn->sock);
 }
 
 int main(int argc, char **argv)

@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <uv.h>
 
+#include "../common/net.h"
 #include "../common/sample.h"
+#include "../common/system.h"
 #include "request.h"
 
 enum {
@@ -69,7 +70,7 @@ struct client {
     uv_timer_t timer; /* for the next request, or for the client to read the last answer */
     uv_write_t write;
     uv_shutdown_t shutdown;
-    enum { HEAD, BODY, ANSWER, LINGER } state;
+    enum { HEAD, BODY, ANSWER, LAST } state;
     struct request request;
     uint64_t lease_id, body_left;
     char address[SOCKBROKER_ADDR_TEXT_MAX];
@@ -106,7 +107,7 @@ static void end_client(struct client *c)
  * reset, and the client might lose the answer. */
 static void linger(struct client *c)
 {
-    c->state = LINGER;
+    c->state = LAST;
     c->n_in = 0;
     uv_timer_start(&c->timer, timed_out, LINGER_MS, 0);
     uv_read_stop((uv_stream_t *)&c->tcp); /* a second start would be an error */
@@ -162,7 +163,6 @@ static void answer(struct client *c, int status)
 {
     char body[256], date[64];
     time_t now = time(NULL);
-    struct tm utc;
     const char *reason = status == 200   ? "OK"
                          : status == 400 ? "Bad Request"
                          : status == 413 ? "Content Too Large"
@@ -172,7 +172,7 @@ static void answer(struct client *c, int status)
     int n = status == 200 ? snprintf(body, sizeof(body), "%s answers %s\n", sample_name(), c->address)
                           : snprintf(body, sizeof(body), "%d %s\n", status, reason);
 
-    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
+    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime(&now));
     c->request.keep_alive = c->request.keep_alive && !finishing;
     n = snprintf(c->out, sizeof(c->out),
                  "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: %s\r\n\r\n%s",
@@ -230,7 +230,7 @@ static void read_on(struct client *c)
         read_head(c);
     if (c->state == BODY)
         skip_body(c);
-    if (c->state == LINGER)
+    if (c->state == LAST)
         c->n_in = 0;
 }
 
@@ -263,7 +263,7 @@ static void start(const struct sockbroker_conn *conn)
     struct client *c = calloc(1, sizeof(*c));
 
     if (!c) {
-        close(conn->sock);
+        net_close(conn->sock);
         sockbroker_worker_finished(worker, conn->info.lease_id);
         return;
     }
@@ -273,7 +273,7 @@ static void start(const struct sockbroker_conn *conn)
     uv_timer_init(uv_default_loop(), &c->timer);
     c->tcp.data = c->timer.data = c->write.data = c;
     if (uv_tcp_open(&c->tcp, conn->sock)) {
-        close(conn->sock);
+        net_close(conn->sock);
         end_client(c);
         return;
     }
@@ -305,7 +305,7 @@ static void end_signal(uv_signal_t *handle, int number)
     (void)handle;
     (void)number;
     if (finishing)
-        _exit(EXIT_FAILURE);
+        _Exit(EXIT_FAILURE);
     sockbroker_worker_stop(worker); /* take_connections() then learns of it */
 }
 
@@ -320,12 +320,12 @@ int main(int argc, char **argv)
 {
     uv_loop_t *loop = uv_default_loop();
 
-    signal(SIGPIPE, SIG_IGN); /* libuv writes without MSG_NOSIGNAL */
+    system_ignore_broken_pipes(); /* libuv writes without MSG_NOSIGNAL */
     watch_signal(&sigterm, SIGTERM);
     watch_signal(&sigint, SIGINT);
     worker = sample_open(argc, argv, &idle_ms);
     uv_timer_init(loop, &pause_timer);
-    uv_poll_init(loop, &connections, sockbroker_worker_fd(worker));
+    uv_poll_init_socket(loop, &connections, sockbroker_worker_fd(worker));
     uv_poll_start(&connections, UV_READABLE, take_connections);
     uv_run(loop, UV_RUN_DEFAULT);
     return sample_close(worker, last_answer);

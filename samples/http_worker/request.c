@@ -1,8 +1,6 @@
-#define _POSIX_C_SOURCE 200809L
 #include "request.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define BODY_MAX ((uint64_t)1 << 40)
 
@@ -17,9 +15,20 @@ struct fields {
     bool close, keep_alive;
 };
 
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 static bool is(struct text t, const char *word)
 {
-    return t.n == strlen(word) && strncasecmp(t.at, word, t.n) == 0;
+    if (t.n != strlen(word))
+        return false;
+    for (size_t i = 0; i < t.n; i++) {
+        if (lower(t.at[i]) != lower(word[i]))
+            return false;
+    }
+    return true;
 }
 
 static bool is_exactly(struct text t, const char *word)

@@ -7,15 +7,13 @@
  *     move_connection --dir /tmp/sb --role second &
  *     nc localhost 7000
  */
-#define _POSIX_C_SOURCE 200809L
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "../common/net.h"
 #include "../common/sample.h"
+#include "../common/system.h"
 
 #define DEPOSIT "conversation"
 #define LINES_OF_FIRST 3
@@ -28,14 +26,14 @@ struct memory {
 /* ---- the conversation ---- */
 
 /* One line and not a byte more: what is read is not there for the next owner. 0: the client has left. */
-static size_t take_line(int sock, char line[1024])
+static size_t take_line(sockbroker_socket sock, char line[1024])
 {
     for (size_t len = 0; len < 1024;) {
-        ssize_t n = recv(sock, line + len, 1024 - len, MSG_PEEK);
+        int n = net_peek(sock, line + len, 1024 - len);
         char *end = n > 0 ? memchr(line + len, '\n', (size_t)n) : NULL;
         size_t take = end ? (size_t)(end + 1 - (line + len)) : (size_t)n;
 
-        if (n <= 0 || recv(sock, line + len, take, 0) != (ssize_t)take)
+        if (n <= 0 || net_receive(sock, line + len, take) != (int)take)
             return 0;
         len += take;
         if (end || len == 1024)
@@ -45,7 +43,7 @@ static size_t take_line(int sock, char line[1024])
 }
 
 /* Numbers lines until there are so many. False when the client has left before. */
-static bool converse(int sock, struct memory *memory, uint32_t until)
+static bool converse(sockbroker_socket sock, struct memory *memory, uint32_t until)
 {
     char line[1024], answer[1100];
 
@@ -53,7 +51,7 @@ static bool converse(int sock, struct memory *memory, uint32_t until)
         size_t len = take_line(sock, line);
         int n = snprintf(answer, sizeof(answer), "%s %u: %.*s", sample_name(), (unsigned)memory->n_lines + 1, (int)len, line);
 
-        if (!len || send(sock, answer, (size_t)n, MSG_NOSIGNAL) < n)
+        if (!len || !net_send(sock, answer, (size_t)n))
             return false;
         memory->n_lines++;
     }
@@ -62,7 +60,7 @@ static bool converse(int sock, struct memory *memory, uint32_t until)
 
 /* ---- first ---- */
 
-static bool leave(struct sockbroker_worker *worker, int sock, const struct memory *memory)
+static bool leave(struct sockbroker_worker *worker, sockbroker_socket sock, const struct memory *memory)
 {
     struct sockbroker_deposit deposit = SOCKBROKER_DEPOSIT_INIT;
     struct sockbroker_error error;
@@ -88,7 +86,7 @@ static sockbroker_status be_first(struct sockbroker_worker *worker)
             struct memory memory = { 0 };
 
             moved = converse(conn.sock, &memory, LINES_OF_FIRST) && leave(worker, conn.sock, &memory);
-            close(conn.sock); /* ours; the broker has its own */
+            net_close(conn.sock); /* ours; the broker has its own */
             sockbroker_worker_finished(worker, conn.info.lease_id);
         }
     } while (!moved && sample_try_again(st));
@@ -100,14 +98,13 @@ static sockbroker_status be_first(struct sockbroker_worker *worker)
 /* Asks again while it is not there yet. */
 static sockbroker_status take_out(struct sockbroker_worker *worker, struct sockbroker_conn *conn, struct memory *memory)
 {
-    static const struct timespec a_little = { 0, 100 * 1000 * 1000 };
     sockbroker_status st;
     size_t len;
 
     while ((st = sockbroker_worker_withdraw(worker, DEPOSIT, conn, memory, sizeof(*memory), &len, NULL)) ==
                SOCKBROKER_NOT_FOUND ||
            st == SOCKBROKER_NO_BROKER || st == SOCKBROKER_BUSY)
-        nanosleep(&a_little, NULL);
+        system_pause(100);
     return st;
 }
 
@@ -120,7 +117,7 @@ static sockbroker_status be_second(struct sockbroker_worker *worker)
     if (st)
         return st;
     converse(conn.sock, &memory, UINT32_MAX);
-    close(conn.sock);
+    net_close(conn.sock);
     return SOCKBROKER_CLOSED;
 }
 

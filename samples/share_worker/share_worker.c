@@ -3,19 +3,18 @@
  *
  *     sockbroker serve --dir /tmp/sb --endpoint 'web=[::]:7000,mode=shard' &  share_worker --dir /tmp/sb --endpoint web
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "../common/net.h"
 #include "../common/sample.h"
+#include "../common/watch.h"
 
-#define LISTENERS_MAX 32
+#define LISTENERS_MAX 64
 #define LOOK_MS 1000
+#define QUEUE_MAX 4096 /* clients that wait in a socket's queue; systems have fewer */
 
-static int listeners[LISTENERS_MAX];
+static sockbroker_socket listeners[LISTENERS_MAX];
 static unsigned n_listeners;
 
 static void say_hello(sockbroker_socket sock, const struct sockbroker_addr *peer)
@@ -24,22 +23,12 @@ static void say_hello(sockbroker_socket sock, const struct sockbroker_addr *peer
     int len = snprintf(line, sizeof(line), "hello from %s over %s\n", sample_name(),
                        peer->family == SOCKBROKER_IPV6 ? "IPv6" : "IPv4");
 
-    if (send(sock, line, (size_t)len, MSG_NOSIGNAL) < 0)
-        perror("share_worker: send");
-    close(sock);
+    net_send(sock, line, (size_t)len); /* a client that has left is no matter */
+    net_close(sock);
 }
 
-/* Several workers wait on one listening socket: EPOLLEXCLUSIVE wakes one of them. The worker's own descriptor is for this one.
- */
-static int watch(int set, int sock, uint32_t exclusive)
-{
-    struct epoll_event e = { .events = EPOLLIN | exclusive, .data.fd = sock };
-
-    return epoll_ctl(set, EPOLL_CTL_ADD, sock, &e);
-}
-
-/* All listening sockets of the endpoint: it may have several addresses. */
-static void fetch_listeners(struct sockbroker_worker *worker, const char *endpoint, int set)
+/* All listening sockets of the endpoint: it may have several addresses. Other workers wait on them too. */
+static void fetch_listeners(struct sockbroker_worker *worker, const char *endpoint)
 {
     unsigned n_sockets = 1;
 
@@ -47,29 +36,26 @@ static void fetch_listeners(struct sockbroker_worker *worker, const char *endpoi
         struct sockbroker_conn listener;
         struct sockbroker_error error;
 
-        if (sockbroker_worker_socket(worker, endpoint, i, &listener, &n_sockets, &error) ||
-            watch(set, listener.sock, EPOLLEXCLUSIVE)) {
+        if (sockbroker_worker_socket(worker, endpoint, i, &listener, &n_sockets, &error)) {
             fprintf(stderr, "share_worker: %s\n", error.text);
             exit(EXIT_FAILURE);
         }
-        if (n_listeners < LISTENERS_MAX)
-            listeners[n_listeners++] = listener.sock;
+        if (n_listeners == LISTENERS_MAX || !watch_add(listener.sock, true)) {
+            fprintf(stderr, "share_worker: %u listening sockets are too many to watch\n", n_sockets);
+            exit(EXIT_FAILURE);
+        }
+        listeners[n_listeners++] = listener.sock;
     }
 }
 
 /* Another worker may have been quicker; then there is nothing to accept. */
-static void accept_one(int listener)
+static void accept_one(sockbroker_socket listener)
 {
-    struct sockaddr_storage sa;
-    socklen_t len = sizeof(sa);
     struct sockbroker_addr peer;
-    int sock = accept(listener, (struct sockaddr *)&sa, &len);
+    sockbroker_socket sock = net_accept(listener, &peer);
 
-    if (sock < 0)
-        return;
-    sockbroker_addr_from_sockaddr((struct sockaddr *)&sa, len, &peer);
-    sockbroker_addr_normalise(&peer); /* a dual-stack socket shows IPv4 clients as ::ffff:a.b.c.d */
-    say_hello(sock, &peer);
+    if (sock != SOCKBROKER_SOCKET_NONE)
+        say_hello(sock, &peer);
 }
 
 /* The kernel wakes one worker for one connection. If that one dies before it accepts, nobody else is woken until the next
@@ -94,15 +80,15 @@ static sockbroker_status take_handed_over(struct sockbroker_worker *worker)
 
 /* The broker may have let go of the sockets (the endpoint is gone, the broker has ended): what waits in their queues would end
  * with the last process that has them. More than a full queue need not be served: others take what comes later. */
-static void accept_the_rest(int set, int handed_over)
+static void accept_the_rest(sockbroker_socket handed_over)
 {
-    struct epoll_event event;
+    sockbroker_socket sock;
 
-    epoll_ctl(set, EPOLL_CTL_DEL, handed_over, NULL);
-    for (int i = 0; i < SOMAXCONN && epoll_wait(set, &event, 1, 0) == 1; i++)
-        accept_one(event.data.fd);
+    watch_remove(handed_over);
+    for (int i = 0; i < QUEUE_MAX && (sock = watch_wait(0)) != SOCKBROKER_SOCKET_NONE; i++)
+        accept_one(sock);
     while (n_listeners)
-        close(listeners[--n_listeners]);
+        net_close(listeners[--n_listeners]);
 }
 
 int main(int argc, char **argv)
@@ -110,25 +96,24 @@ int main(int argc, char **argv)
     sample_stop_on_signals();
 
     struct sockbroker_worker *worker = sample_open(argc, argv, NULL);
-    int handed_over = sockbroker_worker_fd(worker);
-    int set = epoll_create1(EPOLL_CLOEXEC);
+    sockbroker_socket handed_over = sockbroker_worker_fd(worker);
     sockbroker_status st = SOCKBROKER_AGAIN;
 
-    if (set < 0 || watch(set, handed_over, 0)) {
-        perror("share_worker: epoll");
+    if (!watch_add(handed_over, false)) {
+        fprintf(stderr, "share_worker: the worker's descriptor cannot be watched\n");
         return EXIT_FAILURE;
     }
-    fetch_listeners(worker, sample_endpoint(), set);
+    fetch_listeners(worker, sample_endpoint());
     while (st == SOCKBROKER_AGAIN || sample_try_again(st)) {
-        struct epoll_event event;
+        sockbroker_socket sock = watch_wait(LOOK_MS);
 
-        if (epoll_wait(set, &event, 1, LOOK_MS) < 1)
+        if (sock == SOCKBROKER_SOCKET_NONE)
             look();
-        else if (event.data.fd != handed_over)
-            accept_one(event.data.fd);
+        else if (sock != handed_over)
+            accept_one(sock);
         else
             st = take_handed_over(worker);
     }
-    accept_the_rest(set, handed_over);
+    accept_the_rest(handed_over);
     return sample_close(worker, st);
 }

@@ -3,12 +3,11 @@
  *     sockbroker serve --dir /tmp/sb --endpoint 'echo=[::]:7007,protocol=udp,mode=share' &
  *     udp_echo_worker --dir /tmp/sb --endpoint echo
  */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "../common/sample.h"
+#include "../common/watch.h"
 
 #define BATCH 32
 #define DATAGRAM_MAX 2048
@@ -47,9 +46,16 @@ static bool echo(const struct sockbroker_udp *udp)
     return true;
 }
 
+static void watch(sockbroker_socket sock)
+{
+    if (watch_add(sock, false))
+        return;
+    fprintf(stderr, "udp_echo_worker: the system does not watch this socket\n");
+    exit(EXIT_FAILURE);
+}
+
 /* All sockets of the endpoint: it may have several addresses. They close with the process. */
-static unsigned fetch(struct sockbroker_worker *worker, struct sockbroker_udp udp[SOCKETS_MAX],
-                      struct pollfd watched[SOCKETS_MAX])
+static unsigned fetch(struct sockbroker_worker *worker, struct sockbroker_udp udp[SOCKETS_MAX])
 {
     unsigned n_sockets = 1;
 
@@ -62,7 +68,7 @@ static unsigned fetch(struct sockbroker_worker *worker, struct sockbroker_udp ud
             fprintf(stderr, "udp_echo_worker: %s\n", error.text);
             exit(EXIT_FAILURE);
         }
-        watched[i] = (struct pollfd){ .fd = conn.sock, .events = POLLIN };
+        watch(conn.sock);
     }
     return n_sockets < SOCKETS_MAX ? n_sockets : SOCKETS_MAX;
 }
@@ -92,19 +98,19 @@ int main(int argc, char **argv)
     struct sockbroker_worker *worker = sample_open(argc, argv, NULL);
     struct sockbroker_conn none; /* a UDP endpoint has no connections; next() tells when to stop */
     struct sockbroker_udp udp[SOCKETS_MAX];
-    struct pollfd watched[SOCKETS_MAX + 1];
-    unsigned n = fetch(worker, udp, watched);
     sockbroker_status st = SOCKBROKER_AGAIN;
+    unsigned n = fetch(worker, udp);
 
-    watched[n] = (struct pollfd){ .fd = sockbroker_worker_fd(worker), .events = POLLIN };
+    watch(sockbroker_worker_fd(worker));
     make_room();
     while (st == SOCKBROKER_AGAIN) {
-        poll(watched, n + 1, -1);
+        sockbroker_socket sock = watch_wait(-1);
+
         for (unsigned i = 0; i < n; i++) {
-            if (watched[i].revents)
+            if (udp[i].sock == sock)
                 echo(&udp[i]);
         }
-        if (watched[n].revents)
+        if (sock == sockbroker_worker_fd(worker))
             st = sockbroker_worker_next(worker, 0, &none);
     }
     if (st == SOCKBROKER_DRAINING)

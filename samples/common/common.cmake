@@ -1,0 +1,16 @@
+# sample_program(NAME FILE...): a program of one sample, with the files that all samples share.
+if(WIN32)
+    set(os win32)
+else()
+    set(os posix)
+endif()
+
+function(sample_program name)
+    list(TRANSFORM ARGN PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ OUTPUT_VARIABLE files)
+    foreach(file sample.c system_${os}.c net_${os}.c watch_${os}.c)
+        list(APPEND files ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/${file})
+    endforeach()
+    add_executable(${name} ${files})
+    target_compile_features(${name} PRIVATE c_std_11)
+    target_link_libraries(${name} PRIVATE sockbroker::sockbroker Threads::Threads $<$<BOOL:${WIN32}>:ws2_32>)
+endfunction()
