@@ -13,6 +13,7 @@
 #include "broker/deposit_inside.h"
 #include "broker/deposit_memory.h"
 #include "broker/grant.h"
+#include "broker/ids.h"
 #include "broker/log.h"
 #include "broker/process.h"
 #include "broker/session.h"
@@ -240,11 +241,25 @@ struct sb_kept *sb_deposit_restore(struct sb_broker *b, const struct sb_takeover
     return k;
 }
 
+/* A number that is good in another process may be anybody's here. */
+static sockbroker_status check_allowed(const struct sb_deposit *request, struct sockbroker_error *error)
+{
+    if (!request->n_allow_uids || sb_ids_has_numbers())
+        return SOCKBROKER_OK;
+    return sb_error_set(
+        error, SOCKBROKER_UNSUPPORTED, 0,
+        "allow_uids: accounts have no numbers on this system; leave it empty, and take deposit \"%s\" out under the "
+        "account that left it",
+        request->name);
+}
+
 static sockbroker_status begin(struct sb_session *s, const struct sb_deposit *request, struct sb_granted *granted,
                                struct sockbroker_error *error)
 {
-    sockbroker_status st = check_place(s->broker, request->name, error);
+    sockbroker_status st = check_allowed(request, error);
 
+    if (!st)
+        st = check_place(s->broker, request->name, error);
     if (st)
         return st;
     struct sb_grant *g;
