@@ -26,9 +26,12 @@ extern "C" {
  * non-blocking, and all holders share that: leave it so. With share, wait with EPOLLEXCLUSIVE, and try accept() once a second:
  * a worker that dies between its wake-up and accept() leaves that connection to whoever looks next. When next() says DRAINING,
  * accept what waits and close it: the broker has the socket too and loses nothing, unless its endpoint is gone. What is left in
- * the UDP socket of a shard waits for the slot's next worker, so read it empty before. conn_out->info: family, type, local
- * address, listening. OK, REFUSED (mode = handoff has none), NOT_FOUND (no such index, or this worker does not serve that
- * endpoint), BUSY (a shard has no slot left). */
+ * the UDP socket of a shard waits for the slot's next worker, so read it empty before. Windows: there is no mode = shard;
+ * a client wakes all who wait on a shared socket, and accept() answers WSAEWOULDBLOCK to all but one, else a socket that is
+ * non-blocking too. Neither WSAEventSelect() nor a completion port can be used by two processes on one socket: wait with
+ * WSAPoll() or select(), and tie to a port only what you have accepted. conn_out->info: family, type, local address, listening.
+ * OK, REFUSED (mode = handoff has none), NOT_FOUND (no such index, or this worker does not serve that endpoint), BUSY (a shard
+ * has no slot left). */
 SOCKBROKER_API sockbroker_status sockbroker_worker_socket(struct sockbroker_worker *worker, const char *endpoint,
                                                           unsigned index, struct sockbroker_conn *conn_out,
                                                           unsigned *n_sockets_out, struct sockbroker_error *error_out);
@@ -85,7 +88,8 @@ struct sockbroker_deposit {
     const void *state;          /* opaque, for whoever takes it out */
     size_t state_len;           /* at most SOCKBROKER_STATE_MAX */
     unsigned lifetime_ms;       /* 1..86400000: then the broker closes it and says so in its log; 0 means 60000 */
-    const uint32_t *allow_uids; /* who may take it out, besides this worker's user, the broker's and root; at most 8 */
+    const uint32_t *allow_uids; /* who may take it out, besides this worker's user, the broker's and root; at most 8. Windows:
+                                   none, as accounts have no numbers there; SYSTEM and administrators count as root */
     size_t n_allow_uids;
 };
 #define SOCKBROKER_DEPOSIT_INIT                                                                                                \
@@ -95,7 +99,10 @@ struct sockbroker_deposit {
 
 /* Leaves a socket (listening, connected, UDP) with the broker. On OK it is there, whole, whatever happens to this worker; close
  * your copy, for what you read from it, the next owner does not get. On anything else it is not there, but for TIMEOUT and
- * CLOSED: then it may be. OK, NAME_TAKEN, BUSY (max_deposits), INVALID (not such a socket). */
+ * CLOSED: then it may be. OK, NAME_TAKEN, BUSY (max_deposits), INVALID (not such a socket).
+ * Windows: only from workers of the broker's own account and administrators (REFUSED); allow_uids gives UNSUPPORTED. It comes
+ * out in blocking mode, for all who have it; end WSAEventSelect() on it before. One that belongs to a completion port, as all
+ * of libuv's do, stays with that port: the next owner cannot tie it to its own. */
 SOCKBROKER_API sockbroker_status sockbroker_worker_deposit(struct sockbroker_worker *worker,
                                                            const struct sockbroker_deposit *deposit,
                                                            struct sockbroker_error *error_out);

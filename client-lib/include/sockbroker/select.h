@@ -7,6 +7,8 @@
  *
  * sockbroker_select_pairs() does what CreateSortedAddressPairs() does, sockbroker_select_sort() what the control code
  * SIO_ADDRESS_LIST_SORT does. No packet is sent, no name is looked up, nothing is remembered between calls.
+ * Windows: this code, and not those calls, so that order, reasons and table are the same everywhere. The table of netsh is not
+ * read. No socket there can wish for a public or a care-of source: prefer_public and prefer_care_of need a list of sources.
  * Threads: any function from any thread at any time.
  *
  * A mapped address (::ffff:a.b.c.d) is taken for the IPv4 address that it is, and given back as IPv4;

@@ -1,4 +1,5 @@
-/* sockbroker.h: everything of libsockbroker. */
+/* sockbroker.h: everything of libsockbroker. The same on POSIX systems and on Windows; where they differ, the function's
+ * comment says so. On Windows text is UTF-8. */
 #ifndef SOCKBROKER_H
 #define SOCKBROKER_H
 

@@ -14,6 +14,9 @@
  * SOCKBROKER_FORKED and touches nothing. A child of a process that has opened a worker cannot open one either (nng does not
  * survive a fork): fork first and open in the children, or exec.
  * Signals: none are installed, SIGPIPE is never raised. Nothing is started by loading the library.
+ * Windows: the same calls. There is no fork, and no signal tells a worker to end: it hears of it by DRAINING, and what the
+ * console says (SetConsoleCtrlHandler()) may call sockbroker_worker_stop(), as its handler runs in a thread. Winsock has been
+ * started when open() returns OK, and stays so; call WSAStartup() only for sockets before that.
  */
 #ifndef SOCKBROKER_WORKER_H
 #define SOCKBROKER_WORKER_H
@@ -32,7 +35,8 @@ struct sockbroker_worker;
 
 struct sockbroker_worker_options {
     size_t size;           /* sizeof(struct sockbroker_worker_options); set by the INIT macro */
-    const char *dir;       /* runtime directory of the broker; NULL: $SOCKBROKER_DIR, then the system's default */
+    const char *dir;       /* runtime directory of the broker; NULL: $SOCKBROKER_DIR, then the system's default. Windows: a name
+                              for its pipe, or a path, of which one is made */
     const char *endpoints; /* names joined by ",", at most 32; "": none, a worker that only asks for sockets (request.h);
                               NULL: $SOCKBROKER_ENDPOINT */
     const char *name;      /* unique among living workers, [A-Za-z0-9._-]{1,63}; NULL: $SOCKBROKER_NAME, else
@@ -71,7 +75,8 @@ SOCKBROKER_API sockbroker_status sockbroker_worker_open(const struct sockbroker_
                                                         struct sockbroker_error *error_out);
 
 /* A descriptor that becomes readable when sockbroker_worker_next() has something to say; for poll, epoll, libuv and
- * every other loop. Level-triggered; it stays the same over a re-attach; never read from it, never close it. */
+ * every other loop. Level-triggered; it stays the same over a re-attach; never read from it, never close it.
+ * Windows: a SOCKET, for WSAPoll(), select() and uv_poll_init_socket(). */
 SOCKBROKER_API sockbroker_socket sockbroker_worker_fd(const struct sockbroker_worker *worker);
 
 /* Takes the next connection. The broker has been told before this returns, so from here on the connection is yours

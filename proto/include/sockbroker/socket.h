@@ -7,6 +7,8 @@
 
 #include "sockbroker/status.h"
 
+/* Windows: a SOCKET, for closesocket(), WSAPoll() and the like; not a file descriptor of the C library. It is overlapped, is
+ * not inherited by children, and belongs to no completion port yet. */
 #ifdef _WIN32
 #include <winsock2.h>
 typedef SOCKET sockbroker_socket;
@@ -45,11 +47,12 @@ enum sockbroker_socket_type {
 /* Everything about a socket that the broker handed over, so that a worker needs no further system call. */
 struct sockbroker_socket_info {
     uint64_t lease_id;                    /* never used twice by one broker; 0 = none */
-    uint64_t accept_time_ns;              /* CLOCK_MONOTONIC of this machine when the broker accepted it */
+    uint64_t accept_time_ns;              /* when the broker accepted it, by the clock that all processes of this machine
+                                             share: CLOCK_MONOTONIC, QueryPerformanceCounter() */
     enum sockbroker_family socket_family; /* of the socket itself: IPV6 for a dual-stack one, also for an IPv4 peer */
     enum sockbroker_socket_type type;
     uint32_t protocol;                      /* IANA protocol number: 6 TCP, 17 UDP */
-    bool nonblocking;                       /* how the socket was handed over */
+    bool nonblocking;                       /* how the socket was handed over; a deposit on Windows: never */
     bool listening;                         /* a stream that accepts; it has no peer */
     struct sockbroker_addr peer;            /* who is at the other end; FAMILY_NONE when nobody is */
     struct sockbroker_addr local;           /* the address the peer connected to; where a listening or UDP socket is bound */
