@@ -336,6 +336,7 @@ sockbroker_status sb_custody_open(struct sb_broker *b, struct sockbroker_error *
     sb_given_clear(&list);
     if (st)
         return st;
+    b->rundir.was_left |= b->custody->link.is_next;
     if (n)
         sb_log(SB_LOG_NOTICE, "taken_back", "descriptors=%zu deposits=%u", n, b->n_deposits);
     close_unwanted(b);
@@ -622,6 +623,7 @@ void sb_custody_close(struct sb_broker *b)
     HASH_ITER(hh, c->entries, e, tmp)
         forget(c, e);
     sb_socket_close(&c->link.end);
+    sb_socket_close(&c->link.peer);
     free(c);
     b->custody = NULL;
 }

@@ -13,8 +13,14 @@ enum sb_custodian {
 
 struct sb_custody_link {
     enum sb_custodian who;
-    sockbroker_socket end; /* NONE for nobody */
+    sockbroker_socket end;  /* NONE for nobody */
+    sockbroker_socket peer; /* the keeper's process, where it must be known (keeper_link.h); else NONE */
+    bool is_next;           /* there was a broker before, which died. False also when the runtime directory tells that */
 };
+#define SB_CUSTODY_LINK_NONE                                                                                                   \
+    {                                                                                                                          \
+        SB_CUSTODIAN_NOBODY, SOCKBROKER_SOCKET_NONE, SOCKBROKER_SOCKET_NONE, false                                             \
+    }
 
 /* Finds out who it is, and takes what was kept or came with the start. OK; INVALID; NO_MEMORY; CLOSED; TIMEOUT (10 s). */
 sockbroker_status sb_custody_link_open(enum sb_keeping keeping, struct sb_custody_link *link_out, struct sb_given **given_out,

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,15 +12,14 @@
 #include <unistd.h>
 
 #include "broker/activation.h"
-#include "broker/keeper_link.h"
+#include "broker/custody_keeper.h"
+#include "broker/keeper_pair.h"
 #include "broker/notify.h"
-#include "proto/clock.h"
 #include "proto/error.h"
 #include "proto/oserr.h"
 #include "proto/socket.h"
 #include "proto/xfer.h"
 
-#define GIVING_MS 10000
 #define PATIENCE_MS 100
 #define FOLLOW_MS 2000
 
@@ -33,46 +31,6 @@ uint64_t sb_custody_number(sockbroker_socket sock)
 }
 
 /* ---- opening ---- */
-
-static bool wait_for(sockbroker_socket end, short events, int timeout_ms)
-{
-    struct pollfd p = { .fd = end, .events = events };
-    int n;
-
-    do
-        n = poll(&p, 1, timeout_ms);
-    while (n < 0 && errno == EINTR);
-    return n > 0;
-}
-
-static sockbroker_status take_packet(struct sb_given **list, struct sb_keeper_packet *p)
-{
-    sockbroker_status st = SOCKBROKER_OK;
-
-    if (p->word == SB_KEEPER_PUT && p->passenger != SOCKBROKER_SOCKET_NONE)
-        st = sb_given_add(list, p->label, &p->passenger);
-    sb_socket_close(&p->passenger);
-    return st;
-}
-
-static sockbroker_status take_kept(sockbroker_socket end, struct sb_given **list, struct sockbroker_error *error)
-{
-    uint64_t end_ms = sb_clock_ms() + GIVING_MS;
-    struct sb_keeper_packet p = { .word = SB_KEEPER_PUT };
-    sockbroker_status st = SOCKBROKER_OK;
-
-    while (!st && p.word != SB_KEEPER_END) {
-        st = sb_keeper_receive(end, &p);
-        if (!st)
-            st = take_packet(list, &p);
-        else if (st == SOCKBROKER_AGAIN)
-            st = sb_clock_ms() < end_ms ? SOCKBROKER_OK : SOCKBROKER_TIMEOUT;
-        if (!st && p.word != SB_KEEPER_END)
-            wait_for(end, POLLIN, PATIENCE_MS);
-    }
-    return st ? sb_error_set(error, st, 0, "what the keeper has kept did not come whole: %s", sockbroker_status_text(st))
-              : SOCKBROKER_OK;
-}
 
 static sockbroker_status open_keeper(const char *number, struct sb_custody_link *link, struct sb_given **list,
                                      struct sockbroker_error *error)
@@ -86,7 +44,7 @@ static sockbroker_status open_keeper(const char *number, struct sb_custody_link 
     unsetenv(SB_KEEPER_VARIABLE);
     link->who = SB_CUSTODIAN_KEEPER;
     link->end = (int)descriptor;
-    return take_kept(link->end, list, error);
+    return sb_custody_keeper_take(link->end, list, error);
 }
 
 sockbroker_status sb_custody_link_open(enum sb_keeping keeping, struct sb_custody_link *link_out, struct sb_given **given_out,
@@ -94,7 +52,7 @@ sockbroker_status sb_custody_link_open(enum sb_keeping keeping, struct sb_custod
 {
     const char *number = getenv(SB_KEEPER_VARIABLE);
 
-    *link_out = (struct sb_custody_link){ SB_CUSTODIAN_NOBODY, SOCKBROKER_SOCKET_NONE };
+    *link_out = (struct sb_custody_link)SB_CUSTODY_LINK_NONE;
     if (number)
         return open_keeper(number, link_out, given_out, error_out);
     if (keeping == SB_KEEPING_SYSTEMD && sb_notify_open(&link_out->end))
@@ -111,17 +69,6 @@ static sockbroker_status send_packet(const struct sb_custody_link *l, const char
     return sb_xfer_send_packet(l->end, (const uint8_t *)text, strlen(text), sock, &os_code);
 }
 
-/* Waits once for room. */
-static sockbroker_status tell_keeper(const struct sb_custody_link *l, enum sb_keeper_word word, const char *label,
-                                     sockbroker_socket sock)
-{
-    sockbroker_status st = sb_keeper_send(l->end, word, label, sock);
-
-    if (st == SOCKBROKER_AGAIN && wait_for(l->end, POLLOUT, PATIENCE_MS))
-        st = sb_keeper_send(l->end, word, label, sock);
-    return st;
-}
-
 static sockbroker_status tell_manager(const struct sb_custody_link *l, const char *assignments, const char *label,
                                       sockbroker_socket sock)
 {
@@ -129,7 +76,7 @@ static sockbroker_status tell_manager(const struct sb_custody_link *l, const cha
 
     snprintf(text, sizeof(text), label[0] ? "%s\nFDNAME=%s" : "%s", assignments, label);
     sockbroker_status st = send_packet(l, text, sock);
-    if (st == SOCKBROKER_AGAIN && wait_for(l->end, POLLOUT, PATIENCE_MS))
+    if (st == SOCKBROKER_AGAIN && sb_keeper_pair_wait(l->end, true, PATIENCE_MS))
         st = send_packet(l, text, sock);
     return st;
 }
@@ -139,7 +86,7 @@ sockbroker_status sb_custody_link_put(const struct sb_custody_link *l, const cha
 {
     switch (l->who) {
     case SB_CUSTODIAN_KEEPER:
-        return tell_keeper(l, SB_KEEPER_PUT, label, sock);
+        return sb_custody_keeper_tell(l, SB_KEEPER_PUT, label, sock);
     case SB_CUSTODIAN_MANAGER:
         return tell_manager(l, "FDSTORE=1\nFDPOLL=0", label, sock);
     case SB_CUSTODIAN_NOBODY:
@@ -152,7 +99,7 @@ sockbroker_status sb_custody_link_drop(const struct sb_custody_link *l, const ch
 {
     switch (l->who) {
     case SB_CUSTODIAN_KEEPER:
-        return tell_keeper(l, SB_KEEPER_DROP, label, SOCKBROKER_SOCKET_NONE);
+        return sb_custody_keeper_tell(l, SB_KEEPER_DROP, label, SOCKBROKER_SOCKET_NONE);
     case SB_CUSTODIAN_MANAGER:
         return tell_manager(l, "FDSTOREREMOVE=1", label, SOCKBROKER_SOCKET_NONE);
     case SB_CUSTODIAN_NOBODY:
@@ -163,7 +110,8 @@ sockbroker_status sb_custody_link_drop(const struct sb_custody_link *l, const ch
 
 sockbroker_status sb_custody_link_ready(const struct sb_custody_link *l)
 {
-    return l->who == SB_CUSTODIAN_KEEPER ? tell_keeper(l, SB_KEEPER_READY, "", SOCKBROKER_SOCKET_NONE) : SOCKBROKER_OK;
+    return l->who == SB_CUSTODIAN_KEEPER ? sb_custody_keeper_tell(l, SB_KEEPER_READY, "", SOCKBROKER_SOCKET_NONE)
+                                         : SOCKBROKER_OK;
 }
 
 /* The other side closes the pipe's end when it comes to it. */
@@ -175,10 +123,10 @@ sockbroker_status sb_custody_link_settle(const struct sb_custody_link *l)
         return SOCKBROKER_OK;
     if (pipe2(ends, O_CLOEXEC))
         return sb_oserr_status(errno);
-    sockbroker_status st = l->who == SB_CUSTODIAN_KEEPER ? tell_keeper(l, SB_KEEPER_BARRIER, "", ends[1])
+    sockbroker_status st = l->who == SB_CUSTODIAN_KEEPER ? sb_custody_keeper_tell(l, SB_KEEPER_BARRIER, "", ends[1])
                                                          : tell_manager(l, "BARRIER=1", "", ends[1]);
     sb_socket_close(&ends[1]);
-    if (!st && !wait_for(ends[0], POLLIN, PATIENCE_MS)) /* POLLHUP is always reported */
+    if (!st && !sb_keeper_pair_wait(ends[0], false, PATIENCE_MS)) /* POLLHUP is always reported */
         st = SOCKBROKER_TIMEOUT;
     sb_socket_close(&ends[0]);
     return st;
@@ -195,9 +143,9 @@ static sockbroker_status follow(const struct sb_custody_link *l)
     if (sb_xfer_open_pair(&ours, &theirs))
         return SOCKBROKER_NO_DESCRIPTORS;
     snprintf(text, sizeof(text), "%d", (int)getpid());
-    sockbroker_status st = tell_keeper(l, SB_KEEPER_FOLLOW, text, theirs);
+    sockbroker_status st = sb_custody_keeper_tell(l, SB_KEEPER_FOLLOW, text, theirs);
     sb_socket_close(&theirs);
-    if (!st && !wait_for(ours, POLLIN, FOLLOW_MS))
+    if (!st && !sb_keeper_pair_wait(ours, false, FOLLOW_MS))
         st = SOCKBROKER_TIMEOUT;
     if (!st && recv(ours, &yes, 1, MSG_DONTWAIT) != 1)
         st = SOCKBROKER_CLOSED;
@@ -207,9 +155,10 @@ static sockbroker_status follow(const struct sb_custody_link *l)
 
 sockbroker_status sb_custody_link_join(enum sb_keeping keeping, sockbroker_socket channel, struct sb_custody_link *link_out)
 {
-    *link_out = (struct sb_custody_link){ SB_CUSTODIAN_NOBODY, SOCKBROKER_SOCKET_NONE };
+    *link_out = (struct sb_custody_link)SB_CUSTODY_LINK_NONE;
     if (channel != SOCKBROKER_SOCKET_NONE) {
-        *link_out = (struct sb_custody_link){ SB_CUSTODIAN_KEEPER, channel };
+        link_out->who = SB_CUSTODIAN_KEEPER;
+        link_out->end = channel;
         return follow(link_out);
     }
     if (keeping == SB_KEEPING_SYSTEMD && sb_notify_open(&link_out->end))
@@ -219,7 +168,8 @@ sockbroker_status sb_custody_link_join(enum sb_keeping keeping, sockbroker_socke
 
 sockbroker_status sb_custody_link_rename(const struct sb_custody_link *l)
 {
-    return l->who == SB_CUSTODIAN_KEEPER ? tell_keeper(l, SB_KEEPER_RENAME, "", SOCKBROKER_SOCKET_NONE) : SOCKBROKER_OK;
+    return l->who == SB_CUSTODIAN_KEEPER ? sb_custody_keeper_tell(l, SB_KEEPER_RENAME, "", SOCKBROKER_SOCKET_NONE)
+                                         : SOCKBROKER_OK;
 }
 
 uint32_t sb_custody_link_parent(void)

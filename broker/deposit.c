@@ -29,7 +29,7 @@
 
 static void make_label(const struct sb_kept *k, const char *half, char label_out[LABEL_MAX])
 {
-    snprintf(label_out, LABEL_MAX, "deposit/%" PRIu64 "/%s", sb_custody_number(k->sock), half);
+    snprintf(label_out, LABEL_MAX, "deposit/%" PRIu64 "/%s", k->number, half);
 }
 
 static void keep_state(struct sb_kept *k)
@@ -53,6 +53,8 @@ static void keep(struct sb_kept *k)
 
     if (!sb_custody_is_kept(k->broker))
         return;
+    if (!k->number) /* once: where it is made of the addresses, it would not outlive the connection's end */
+        k->number = sb_custody_number(k->sock);
     keep_state(k);
     make_label(k, "socket", label);
     sb_custody_keep(k->broker->custody, label, k->sock);

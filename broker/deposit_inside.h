@@ -14,6 +14,7 @@ struct sb_kept {
     uint8_t *state;
     uint32_t n_received; /* of state */
     sockbroker_socket sock;
+    uint64_t number; /* of its labels in custody; 0: nobody has kept it yet */
     struct sockbroker_socket_info info;
     uint64_t since_ms;
     struct sb_grant *taker; /* the worker that is taking it; NULL: nobody */

@@ -1,43 +1,32 @@
-/* Nobody gives sockets to a broker that starts here (custody_link_win32.c), so the list stays empty. */
-#include "broker/inherit.h"
+#include "broker/inherit_look.h"
 
-#include "proto/error.h"
+#include "client-lib/bound.h"
+#include "client-lib/sysnet.h"
+#include "sockbroker/addr.h"
 
-sockbroker_status sb_inherit_add(struct sb_inherited **list, const char *endpoint, uint32_t slot, sockbroker_socket *sock,
-                                 struct sockbroker_error *error_out)
+static int option(sockbroker_socket sock, int level, int name)
 {
-    (void)list;
-    (void)endpoint;
-    (void)slot;
-    (void)sock;
-    return sb_error_set(error_out, SOCKBROKER_UNSUPPORTED, 0, "sockets of another broker cannot be taken over on this system");
+    int value = 0;
+    int len = sizeof(value);
+
+    return getsockopt(sock, level, name, (char *)&value, &len) ? 0 : value;
 }
 
-bool sb_inherit_fits(const struct sb_inherited *s, const char *endpoint, enum sb_protocol protocol, uint32_t slot,
-                     const struct sb_listen_request *request)
+const char *sb_inherit_look(sockbroker_socket sock, struct sb_inherited *s)
 {
-    (void)s;
-    (void)endpoint;
-    (void)protocol;
-    (void)slot;
-    (void)request;
-    return false;
-}
+    struct sockaddr_storage sa;
+    int len = sizeof(sa);
+    int type = option(sock, SOL_SOCKET, SO_TYPE);
 
-bool sb_inherit_take(struct sb_inherited **list, const char *endpoint, enum sb_protocol protocol, uint32_t slot,
-                     const struct sb_listen_request *request, sockbroker_socket *sock_out, struct sockbroker_addr *addr_out)
-{
-    (void)list;
-    (void)endpoint;
-    (void)protocol;
-    (void)slot;
-    (void)request;
-    (void)sock_out;
-    (void)addr_out;
-    return false;
-}
-
-void sb_inherit_close(struct sb_inherited **list)
-{
-    *list = NULL;
+    if (getsockname(sock, (struct sockaddr *)&sa, &len))
+        return "it is no bound socket";
+    if (sockbroker_addr_from_sockaddr((struct sockaddr *)&sa, (size_t)len, &s->addr))
+        return "it is neither IPv4 nor IPv6";
+    if (type == SOCK_STREAM && !option(sock, SOL_SOCKET, SO_ACCEPTCONN))
+        return "it does not listen";
+    if ((type != SOCK_STREAM && type != SOCK_DGRAM) || !s->addr.port)
+        return "it is neither a listening TCP nor a bound UDP socket";
+    s->protocol = type == SOCK_STREAM ? SB_PROTOCOL_TCP : SB_PROTOCOL_UDP;
+    s->dual = sb_bound_is_dual(sock);
+    return NULL;
 }

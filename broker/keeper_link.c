@@ -2,21 +2,20 @@
 
 #include <string.h>
 
+#include "broker/keeper_pair.h"
 #include "proto/socket.h"
-#include "proto/xfer.h"
 
-sockbroker_status sb_keeper_send(sockbroker_socket end, enum sb_keeper_word word, const char *label,
+sockbroker_status sb_keeper_send(sockbroker_socket end, sockbroker_socket peer, enum sb_keeper_word word, const char *label,
                                  sockbroker_socket passenger)
 {
     uint8_t packet[1 + SB_LABEL_MAX];
     size_t len = strlen(label);
-    int os_code;
 
     if (len > SB_LABEL_MAX)
         return SOCKBROKER_INVALID;
     packet[0] = (uint8_t)word;
     memcpy(packet + 1, label, len);
-    return sb_xfer_send_packet(end, packet, 1 + len, passenger, &os_code);
+    return sb_keeper_pair_send(end, peer, packet, 1 + len, passenger);
 }
 
 static bool is_word(uint8_t byte)
@@ -39,7 +38,7 @@ sockbroker_status sb_keeper_receive(sockbroker_socket end, struct sb_keeper_pack
     uint8_t packet[1 + SB_LABEL_MAX];
     size_t len = 0;
     sockbroker_socket passenger = SOCKBROKER_SOCKET_NONE;
-    sockbroker_status st = sb_xfer_receive_packet(end, packet, sizeof(packet), &len, &passenger);
+    sockbroker_status st = sb_keeper_pair_receive(end, packet, sizeof(packet), &len, &passenger);
 
     if (st)
         return st;

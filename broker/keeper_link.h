@@ -1,4 +1,4 @@
-/* keeper_link.h: what passes between the broker and its keeper: packets of a SOCK_SEQPACKET pair.
+/* keeper_link.h: what passes between the broker and its keeper: packets of a pair (keeper_pair.h).
  *
  * A packet is one letter and a text, with at most one descriptor. The keeper never looks into what it keeps: a thing is a label
  * and a descriptor, and a label stands for one thing at a time.
@@ -8,7 +8,7 @@
 
 #include "sockbroker/socket.h"
 
-/* In the broker's environment: the number of its end, decimal. */
+/* In the broker's environment: the number of its end, decimal; Windows: of the memory that says how to open it. */
 #define SB_KEEPER_VARIABLE "SOCKBROKER_KEEPER"
 
 #define SB_LABEL_MAX 255 /* without the NUL; as systemd's FDNAME, sd_pid_notify_with_fds(3) */
@@ -29,8 +29,9 @@ struct sb_keeper_packet {
     sockbroker_socket passenger; /* yours; NONE: there is none */
 };
 
-/* Never waits. passenger is lent, or NONE. OK; AGAIN and BUSY (later); CLOSED; INVALID (a label that is too long); SYSTEM. */
-sockbroker_status sb_keeper_send(sockbroker_socket end, enum sb_keeper_word word, const char *label,
+/* Never waits. peer: the process at the other end, of which Windows wants the handle when there is a passenger; elsewhere not
+ * looked at. passenger is lent, or NONE. OK; AGAIN and BUSY (later); CLOSED; INVALID (a label that is too long); SYSTEM. */
+sockbroker_status sb_keeper_send(sockbroker_socket end, sockbroker_socket peer, enum sb_keeper_word word, const char *label,
                                  sockbroker_socket passenger);
 
 /* Never waits. OK; AGAIN; CLOSED; NO_DESCRIPTORS (what came is lost to us; the sender has it yet); BAD_MESSAGE. */

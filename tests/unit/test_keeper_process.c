@@ -66,7 +66,7 @@ static void put(int keeper, const char *label, char *answer)
     struct stat st;
 
     fstat(thing, &st);
-    sb_keeper_send(keeper, SB_KEEPER_PUT, label, thing);
+    sb_keeper_send(keeper, SOCKBROKER_SOCKET_NONE, SB_KEEPER_PUT, label, thing);
     close(thing);
     snprintf(answer, LINE_MAX_LEN, "%s:%llu ", label, (unsigned long long)st.st_ino);
 }
@@ -77,7 +77,7 @@ static void wait_for_keeper(int keeper)
 
     if (pipe2(ends, O_CLOEXEC))
         _exit(98);
-    sb_keeper_send(keeper, SB_KEEPER_BARRIER, "", ends[1]);
+    sb_keeper_send(keeper, SOCKBROKER_SOCKET_NONE, SB_KEEPER_BARRIER, "", ends[1]);
     close(ends[1]);
     unit_poll(ends[0], POLLIN, UNIT_PATIENCE_MS);
     close(ends[0]);
@@ -90,7 +90,7 @@ static void follow(int keeper, const char *pid, char *answer)
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
         _exit(98);
-    sb_keeper_send(keeper, SB_KEEPER_FOLLOW, pid, ends[1]);
+    sb_keeper_send(keeper, SOCKBROKER_SOCKET_NONE, SB_KEEPER_FOLLOW, pid, ends[1]);
     close(ends[1]);
     unit_wait_readable(ends[0]);
     strcpy(answer, recv(ends[0], &yes, 1, MSG_DONTWAIT) == 1 ? "yes" : "no");
@@ -105,9 +105,9 @@ static void obey(const char *path, int keeper, const char *order, char *answer)
     else if (!strncmp(order, "put ", 4))
         put(keeper, order + 4, answer);
     else if (!strncmp(order, "drop ", 5))
-        sb_keeper_send(keeper, SB_KEEPER_DROP, order + 5, SOCKBROKER_SOCKET_NONE);
+        sb_keeper_send(keeper, SOCKBROKER_SOCKET_NONE, SB_KEEPER_DROP, order + 5, SOCKBROKER_SOCKET_NONE);
     else if (!strcmp(order, "ready"))
-        sb_keeper_send(keeper, SB_KEEPER_READY, "", SOCKBROKER_SOCKET_NONE);
+        sb_keeper_send(keeper, SOCKBROKER_SOCKET_NONE, SB_KEEPER_READY, "", SOCKBROKER_SOCKET_NONE);
     else if (!strcmp(order, "count"))
         snprintf(answer, LINE_MAX_LEN, "%u", n_taken);
     else if (!strcmp(order, "pid"))
@@ -115,7 +115,7 @@ static void obey(const char *path, int keeper, const char *order, char *answer)
     else if (!strncmp(order, "follow ", 7))
         follow(keeper, order + 7, answer);
     else if (!strcmp(order, "rename"))
-        sb_keeper_send(keeper, SB_KEEPER_RENAME, "", SOCKBROKER_SOCKET_NONE);
+        sb_keeper_send(keeper, SOCKBROKER_SOCKET_NONE, SB_KEEPER_RENAME, "", SOCKBROKER_SOCKET_NONE);
     else if (!strncmp(order, "exit ", 5))
         _exit(atoi(order + 5));
     else if (!strcmp(order, "kill"))

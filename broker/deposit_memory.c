@@ -1,15 +1,9 @@
 #include "broker/deposit_memory.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
-#include "proto/oserr.h"
-#include "proto/socket.h"
+#include "broker/sealed.h"
 
 #define MARK 0x73626431u /* "sbd1": another number with each change of the record */
 
@@ -23,23 +17,13 @@ sockbroker_status sb_deposit_memory_write(const struct sb_deposit_record *record
                                           sockbroker_socket *memory_out)
 {
     struct head head;
-    struct iovec parts[] = { { &head, sizeof(head) }, { (void *)(uintptr_t)state, record->asked.state_len } };
-    sockbroker_socket memory = memfd_create("sockbroker-deposit", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-    if (memory < 0)
-        return sb_oserr_status(errno);
     memset(&head, 0, sizeof(head)); /* padding too: what is written is read by others */
     head.mark = MARK;
     head.size = sizeof(head.record);
     head.record = *record;
     memset(&head.record.asked.session, 0, sizeof(head.record.asked.session));
-    if (writev(memory, parts, 2) != (ssize_t)(sizeof(head) + record->asked.state_len)) {
-        sb_socket_close(&memory);
-        return SOCKBROKER_NO_MEMORY;
-    }
-    fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
-    *memory_out = memory;
-    return SOCKBROKER_OK;
+    return sb_sealed_write(&head, sizeof(head), state, record->asked.state_len, memory_out);
 }
 
 static bool is_text(const char *text, size_t size)
@@ -61,7 +45,7 @@ sockbroker_status sb_deposit_memory_read(sockbroker_socket memory, struct sb_dep
     struct head head;
     uint8_t *state = NULL;
 
-    if (pread(memory, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
+    if (!sb_sealed_read(memory, 0, &head, sizeof(head)))
         return SOCKBROKER_BAD_MESSAGE;
     if (head.mark != MARK || head.size != sizeof(head.record))
         return SOCKBROKER_VERSION;
@@ -70,7 +54,7 @@ sockbroker_status sb_deposit_memory_read(sockbroker_socket memory, struct sb_dep
     size_t len = head.record.asked.state_len;
     if (len && !(state = malloc(len)))
         return SOCKBROKER_NO_MEMORY;
-    if (len && pread(memory, state, len, sizeof(head)) != (ssize_t)len) {
+    if (len && !sb_sealed_read(memory, sizeof(head), state, len)) {
         free(state);
         return SOCKBROKER_BAD_MESSAGE;
     }
