@@ -52,7 +52,7 @@ static sockbroker_status run_broker(struct sb_broker *b, struct sb_serve_options
 /* argv[-1] is the program's name: the broker is the same command line. */
 static int run_keeper(struct sb_config *config, char **argv)
 {
-    struct sb_keeper_options options = { argv - 1, config->keeper_restarts, config->keeper_window_ms };
+    struct sb_keeper_options options = { argv - 1, config->keeper_restarts, config->keeper_window_ms, config->log_level };
 
     sb_log_set_level(config->log_level);
     sb_config_deinit(config);
@@ -82,9 +82,9 @@ int sb_command_serve(int argc, char **argv)
         st = run_broker(&broker, &options, argv, &error);
     sb_config_deinit(&broker.config);
     if (!st)
-        return SB_EXIT_OK;
+        return sb_keeper_exit_code(SB_EXIT_OK);
     sb_notify_failed(error.text);
-    return sb_command_fail("serve", &error);
+    return sb_keeper_exit_code(sb_command_fail("serve", &error));
 }
 
 int sb_command_check(int argc, char **argv)

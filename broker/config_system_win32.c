@@ -2,15 +2,15 @@
 
 #include "broker/config_system.h"
 
-const enum sb_keeping sb_config_system_keeper = SB_KEEPING_NONE;
+const enum sb_keeping sb_config_system_keeper = SB_KEEPING_KEEPER;
 const enum sb_carrier sb_config_system_carrier = SB_CARRIER_MESSAGE;
 const uint32_t sb_config_system_ack_timeout_ms = 15000; /* nothing can be withdrawn before: a worker is ended after 30 s */
 
 const char *sb_config_system_refuses(const struct sb_config *config)
 {
-    if (config->keeper != SB_KEEPING_NONE)
-        return "keeper: no process can hold the sockets for a broker that crashes on Windows; write keeper = no, and let the "
-               "service manager start it again";
+    if (config->keeper == SB_KEEPING_SYSTEMD)
+        return "keeper = systemd: Windows has no systemd; leave it out, and a keeper holds the sockets for a broker that "
+               "crashes";
     if (config->dir_mode != 0700)
         return "dir_mode: pipes have no mode; leave it out, and name other accounts in allow_uid";
     return NULL;

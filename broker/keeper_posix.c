@@ -383,6 +383,11 @@ bool sb_keeper_is_ours(void)
     return getenv(SB_KEEPER_VARIABLE) != NULL;
 }
 
+int sb_keeper_exit_code(int code)
+{
+    return code;
+}
+
 int sb_keeper_run(const struct sb_keeper_options *options)
 {
     struct keeper k = { .broker = no_process, .before = no_process, .program = SOCKBROKER_SOCKET_NONE };

@@ -1,5 +1,6 @@
 #include "broker/service_win32.h"
 
+#include "broker/keeper_letter_win32.h"
 #include "broker/signals_win32.h"
 
 #define STOP_HINT_MS 3660000u /* drain_ms is an hour at the most, then workers are killed */
@@ -32,7 +33,14 @@ static void report_state(DWORD state, DWORD hint_ms)
 
 bool sb_service_is_run(void)
 {
-    return service.is_run;
+    const struct sb_keeper_letter *letter = sb_keeper_letter();
+
+    return service.is_run || (letter && letter->service[0]);
+}
+
+const wchar_t *sb_service_name(void)
+{
+    return service.is_run ? service.name : NULL;
 }
 
 void sb_service_tell(enum sb_service_state state)
@@ -47,6 +55,10 @@ void sb_service_tell(enum sb_service_state state)
 
 bool sb_service_report(WORD type, const wchar_t *text)
 {
+    const struct sb_keeper_letter *letter = sb_keeper_letter();
+
+    if (!service.log && letter && letter->service[0])
+        service.log = RegisterEventSourceW(NULL, letter->service); /* until the process ends */
     return service.log && ReportEventW(service.log, type, 0, EVENT_ID, NULL, 1, 0, &text, NULL);
 }
 

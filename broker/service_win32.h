@@ -16,8 +16,11 @@ enum sb_service_state {
  * changed parameter means reload (signals.h). False: nobody but the manager can do that, and it did not. */
 bool sb_service_run(const wchar_t *name, int (*serve)(int argc, char **argv), int argc, char **argv, int *exit_code_out);
 
-/* Is this process run as a service? */
+/* Is this process run as a service, or started by the keeper that is? */
 bool sb_service_is_run(void);
+
+/* The service that this process itself runs as; NULL: none. */
+const wchar_t *sb_service_name(void);
 
 /* Tells the manager; nothing where there is none. */
 void sb_service_tell(enum sb_service_state state);

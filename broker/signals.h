@@ -2,7 +2,8 @@
  *
  * POSIX: SIGTERM, SIGINT and SIGQUIT mean stop, SIGHUP reload, SIGUSR2 upgrade.
  * Windows: Ctrl-C, Ctrl-Break and the end of the console mean stop. A broker without a console is told by two events, which
- * its own account and SYSTEM may set: Global\sockbroker-PID-stop and Global\sockbroker-PID-reload.
+ * its own account and SYSTEM may set: Global\sockbroker-PID-stop and Global\sockbroker-PID-reload. PID: of the keeper, where
+ * there is one; the broker below it does not mind the console.
  */
 #ifndef SB_BROKER_SIGNALS_H
 #define SB_BROKER_SIGNALS_H

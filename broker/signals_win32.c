@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "broker/keeper.h"
 #include "broker/log.h"
 #include "proto/oserr.h"
 
@@ -61,7 +62,8 @@ static void on_console(uv_signal_t *handle, int number)
     size_t i = (size_t)(handle - s->console);
 
     (void)number;
-    s->on_signal(s->arg, SB_SIGNAL_STOP, console[i].name);
+    if (!sb_keeper_is_ours()) /* it hears that too, and passes it on */
+        s->on_signal(s->arg, SB_SIGNAL_STOP, console[i].name);
 }
 
 static void watch_console(struct sb_signals *s, uv_loop_t *loop)
@@ -92,14 +94,14 @@ static void on_heard(uv_async_t *async)
     e->signals->on_signal(e->signals->arg, e->what, e->what == SB_SIGNAL_STOP ? "stop event" : "reload event");
 }
 
-/* One that is there already is somebody else's trap. */
+/* One that is there already is the keeper's, or somebody's trap. */
 static bool create(struct event *e)
 {
     wchar_t name[SB_SIGNAL_NAME_MAX];
     char text[96];
 
     e->event = CreateEventW(NULL, FALSE, FALSE, sb_signal_event_name(GetCurrentProcessId(), e->what, name));
-    if (e->event && GetLastError() != ERROR_ALREADY_EXISTS)
+    if (e->event && (GetLastError() != ERROR_ALREADY_EXISTS || sb_keeper_is_ours()))
         return true;
     sb_log(SB_LOG_WARNING, "not_told_by_event", "event=%ls cause=\"%s\"", name,
            sb_oserr_text((int)GetLastError(), text, sizeof(text)));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/command_line_win32.h"
+#include "broker/inherited_handles_win32.h"
 #include "proto/error.h"
 #include "proto/failpoint.h"
 #include "proto/oserr.h"
@@ -20,23 +21,15 @@ struct plan {
     wchar_t *path; /* of the file */
     wchar_t *line;
     wchar_t *environment;
-    HANDLE in, out, err; /* its own, inheritable */
+    struct sb_inherited_handles handles;
     HANDLE job;
-    LPPROC_THREAD_ATTRIBUTE_LIST inherited;
-    HANDLE handles[3];
 };
 
 static void clear_plan(struct plan *p)
 {
-    HANDLE *const handles[] = { &p->in, &p->out, &p->err, &p->job };
-
-    for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
-        if (*handles[i])
-            CloseHandle(*handles[i]);
-    }
-    if (p->inherited)
-        DeleteProcThreadAttributeList(p->inherited);
-    free(p->inherited);
+    sb_inherited_handles_close(&p->handles);
+    if (p->job)
+        CloseHandle(p->job);
     free(p->path);
     free(p->line);
     free(p->environment);
@@ -167,66 +160,22 @@ static sockbroker_status make_environment(struct plan *p, const struct sb_text_l
     return st ? sb_error_set(error, st, 0, "%s: its environment: %s", p->program, sockbroker_status_text(st)) : SOCKBROKER_OK;
 }
 
-/* ---- what it inherits ---- */
-
-static bool open_nowhere(DWORD access, HANDLE *handle_out)
-{
-    SECURITY_ATTRIBUTES inheritable = { sizeof(inheritable), NULL, TRUE };
-    HANDLE h = CreateFileW(L"NUL", access, FILE_SHARE_READ | FILE_SHARE_WRITE, &inheritable, OPEN_EXISTING, 0, NULL);
-
-    *handle_out = h == INVALID_HANDLE_VALUE ? NULL : h;
-    return *handle_out != NULL;
-}
-
-static bool copy_own(DWORD which, HANDLE *handle_out)
-{
-    HANDLE own = GetStdHandle(which);
-    HANDLE us = GetCurrentProcess();
-
-    if (own && own != INVALID_HANDLE_VALUE && DuplicateHandle(us, own, us, handle_out, 0, TRUE, DUPLICATE_SAME_ACCESS))
-        return true;
-    return open_nowhere(GENERIC_WRITE, handle_out);
-}
-
-/* Only these three, whatever else happens to be inheritable. */
-static bool list_inherited(struct plan *p)
-{
-    SIZE_T size = 0;
-
-    p->handles[0] = p->in;
-    p->handles[1] = p->out;
-    p->handles[2] = p->err;
-    InitializeProcThreadAttributeList(NULL, 1, 0, &size);
-    LPPROC_THREAD_ATTRIBUTE_LIST list = calloc(1, size);
-    if (!list || !InitializeProcThreadAttributeList(list, 1, 0, &size)) {
-        free(list);
-        return false;
-    }
-    p->inherited = list;
-    return UpdateProcThreadAttribute(list, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, p->handles, sizeof(p->handles), NULL, NULL);
-}
+/* ---- the start ---- */
 
 static sockbroker_status arrange_handles(struct plan *p, struct sockbroker_error *error)
 {
     p->job = CreateJobObjectW(NULL, NULL);
-    if (p->job && open_nowhere(GENERIC_READ, &p->in) && copy_own(STD_OUTPUT_HANDLE, &p->out) &&
-        copy_own(STD_ERROR_HANDLE, &p->err) && list_inherited(p))
+    if (p->job && sb_inherited_handles_open(&p->handles, false, NULL))
         return SOCKBROKER_OK;
     return fail(p, "its handles", (int)GetLastError(), error);
 }
 
-/* ---- the start ---- */
-
 /* It waits until it is in its job: what it starts shall be there too. It has no console, for Ctrl-C is for the broker. */
 static bool create(const struct plan *p, PROCESS_INFORMATION *made_out)
 {
-    STARTUPINFOEXW how = { .StartupInfo = { .cb = sizeof(how), .dwFlags = STARTF_USESTDHANDLES } };
     DWORD flags = CREATE_SUSPENDED | CREATE_UNICODE_ENVIRONMENT | EXTENDED_STARTUPINFO_PRESENT | DETACHED_PROCESS;
+    STARTUPINFOEXW how = sb_inherited_handles_use(&p->handles);
 
-    how.StartupInfo.hStdInput = p->in;
-    how.StartupInfo.hStdOutput = p->out;
-    how.StartupInfo.hStdError = p->err;
-    how.lpAttributeList = p->inherited;
     return CreateProcessW(p->path, p->line, NULL, NULL, TRUE, flags, p->environment, NULL, &how.StartupInfo, made_out);
 }
 

@@ -168,7 +168,7 @@ static void open_stage(struct stage *s, uint32_t restarts)
     struct sockaddr_un at = { .sun_family = AF_UNIX };
     static char name[] = "puppet";
     char *argv[] = { name, s->path, NULL };
-    struct sb_keeper_options options = { argv, restarts, 60000 };
+    struct sb_keeper_options options = { argv, restarts, 60000, SB_LOG_INFO };
 
     snprintf(s->path, sizeof(s->path), "%s", unit_path("door"));
     snprintf(at.sun_path, sizeof(at.sun_path), "%s", s->path);
