@@ -145,7 +145,7 @@ static void forget_events(const struct wish *w)
     RegDeleteKeyW(HKEY_LOCAL_MACHINE, path);
 }
 
-/* The manager does here what the keeper does elsewhere, but it holds no sockets. */
+/* Of the keeper, or of a broker without one. */
 static void arrange_restarts(SC_HANDLE service)
 {
     SC_ACTION actions[] = { { SC_ACTION_RESTART, AGAIN_FIRST_MS }, { SC_ACTION_RESTART, AGAIN_LATER_MS } };
@@ -264,12 +264,16 @@ static int uninstall(const struct wish *w)
     return code;
 }
 
-/* For the manager alone. */
+/* For the manager alone. The keeper starts the broker with these words: a whole command, as main() is given it. */
 static int run(const struct wish *w)
 {
+    static char program[] = "sockbroker", serve[] = "serve";
+    char *words[WORDS_MAX + 1] = { program, serve };
     int code;
 
-    if (sb_service_run(w->wide_name, sb_command_serve, w->argc + 1, w->argv - 1, &code))
+    for (int i = 0; i < w->argc && i < WORDS_MAX - 2; i++)
+        words[2 + i] = w->argv[i];
+    if (sb_service_run(w->wide_name, sb_command_serve, w->argc + 1, words + 1, &code))
         return code;
     return sb_command_misuse("service", "run is for the service manager; use start, or sockbroker serve");
 }
