@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/kit_keeper.h"
 #include "tests/support/kit_process.h"
 
 bool kit_make_folder(char *path, size_t room)
@@ -60,4 +61,14 @@ void kit_broker_reload(struct kit_broker *b, const char *event)
 
     kit_process_signal(b->process, SIGHUP);
     kit_until(kit_process_count_log(b->process, event) > before);
+}
+
+bool kit_kill_pid(int pid)
+{
+    return kill(pid, SIGKILL) == 0;
+}
+
+bool kit_is_gone(int pid)
+{
+    return kill(pid, 0) && errno == ESRCH;
 }
