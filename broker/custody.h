@@ -10,7 +10,8 @@
  *     paused/ENDPOINT, wanted/GROUP/N/CONFIGURED    what the operator asked for (wishes.h); the descriptor means nothing
  *     given/NAME/N                     came with the start of the keeper; elsewhere the NAME alone
  *
- * NUMBER is the socket's own in the kernel (the inode of sockfs): the same in every process that has the socket.
+ * NUMBER is the socket's own in the kernel (the inode of sockfs), on Windows made of its addresses: the same in every process
+ * that has the socket.
  */
 #ifndef SB_BROKER_CUSTODY_H
 #define SB_BROKER_CUSTODY_H
