@@ -8,40 +8,52 @@
 
 #include "proto/oserr.h"
 
+/* The system knows the size of a mapping in whole pages only. */
+struct block {
+    uint64_t size; /* of the bytes */
+    uint8_t bytes[];
+};
+
 sockbroker_status sb_sealed_write(const void *first, size_t first_len, const void *second, size_t second_len,
                                   sockbroker_socket *memory_out)
 {
-    uint64_t size = first_len + second_len;
+    uint64_t room = sizeof(struct block) + first_len + second_len;
     HANDLE memory =
-        CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, (DWORD)(size >> 32), (DWORD)(size & 0xffffffffu), NULL);
-    uint8_t *view = memory ? MapViewOfFile(memory, FILE_MAP_WRITE, 0, 0, 0) : NULL;
+        CreateFileMappingW(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, (DWORD)(room >> 32), (DWORD)(room & 0xffffffffu), NULL);
+    struct block *block = memory ? MapViewOfFile(memory, FILE_MAP_WRITE, 0, 0, 0) : NULL;
 
-    if (!view) {
+    if (!block) {
         sockbroker_status st = sb_oserr_status(sb_oserr_last());
 
         if (memory)
             CloseHandle(memory);
         return st;
     }
-    memcpy(view, first, first_len);
+    block->size = first_len + second_len;
+    memcpy(block->bytes, first, first_len);
     if (second_len)
-        memcpy(view + first_len, second, second_len);
-    UnmapViewOfFile(view);
+        memcpy(block->bytes + first_len, second, second_len);
+    UnmapViewOfFile(block);
     *memory_out = (sockbroker_socket)memory;
     return SOCKBROKER_OK;
 }
 
-/* The system rounds the size up to whole pages; what lies behind the end is zero. */
-bool sb_sealed_read(sockbroker_socket memory, size_t offset, void *into, size_t len)
+static bool is_whole(const struct block *block)
 {
-    const uint8_t *view = MapViewOfFile((HANDLE)memory, FILE_MAP_READ, 0, 0, 0);
     MEMORY_BASIC_INFORMATION facts;
 
-    if (!view)
+    return VirtualQuery(block, &facts, sizeof(facts)) && block->size <= facts.RegionSize - sizeof(*block);
+}
+
+bool sb_sealed_read(sockbroker_socket memory, size_t offset, void *into, size_t len)
+{
+    const struct block *block = MapViewOfFile((HANDLE)memory, FILE_MAP_READ, 0, 0, 0);
+
+    if (!block)
         return false;
-    bool there = VirtualQuery(view, &facts, sizeof(facts)) && offset <= facts.RegionSize && len <= facts.RegionSize - offset;
+    bool there = is_whole(block) && offset <= block->size && len <= block->size - offset;
     if (there)
-        memcpy(into, view + offset, len);
-    UnmapViewOfFile(view);
+        memcpy(into, block->bytes + offset, len);
+    UnmapViewOfFile(block);
     return there;
 }

@@ -235,6 +235,36 @@ static void deposits_stay(void **state)
     kit_broker_stop(b);
 }
 
+/* ---- another configuration ---- */
+
+/* The one that stays keeps its queue; the one that goes is closed everywhere, also where it was kept. */
+static void next_broker_has_what_it_is_asked_for(void **state)
+{
+    char after[160];
+    struct kit_config config;
+    sockbroker_socket socks[2];
+
+    (void)state;
+    kit_config_open(&config, "endpoint stays { address = [::]:0 \n hold_max = 0 }\nendpoint goes { address = [::]:0 }\n");
+    struct kit_broker *b =
+        kit_broker_start(&(struct kit_start){ .keeper = true, .args = { KIT_KEEPER_AT_ONCE, "--config", config.path } });
+    uint16_t stays = kit_broker_port(b, "stays"), goes = kit_broker_port(b, "goes");
+
+    connect_many(stays, socks, 2);
+    snprintf(after, sizeof(after),
+             "endpoint stays { address = [::]:%u \n hold_max = 0 }\nendpoint comes { address = 127.0.0.1:%u }\n", stays, goes);
+    kit_config_write(&config, after);
+    kit_keeper_crash(b);
+    assert_int_equal(kit_broker_port(b, "comes"), goes); /* it could be bound there */
+    struct kit_process *w = kit_worker_start(b, "w", "hello", &(struct kit_start){ .args = { "--endpoint", "stays,comes" } });
+    assert_int_equal(fault_answers_by(socks, 2, "w"), 2);
+    socks[0] = kit_connect(NULL, "127.0.0.1", goes);
+    assert_int_equal(fault_answers_by(socks, 1, "w"), 1);
+    kit_worker_stop(w);
+    kit_broker_stop(b);
+    kit_config_close(&config);
+}
+
 /* ---- workers of the broker's own ---- */
 
 static void own_workers_go_on(void **state)
@@ -332,6 +362,7 @@ int main(int argc, char **argv)
         TEST(shared_listener_outlives_the_broker),
         TEST(datagrams_outlive_the_broker),
         TEST(deposits_stay),
+        TEST(next_broker_has_what_it_is_asked_for),
         TEST(own_workers_go_on),
         TEST(crash_loop_has_an_end),
         TEST(crash_while_starting_loses_nothing),
