@@ -192,13 +192,13 @@ static void the_first_rule_that_holds_is_told(void **state)
     struct sb_destination_list list = { rules, UNIT_COUNT(rules) };
     struct sb_destination_list none = { NULL, 0 };
     struct sockbroker_addr web = address_of("10.1.2.3:80"), mail = address_of("10.1.2.3:25"), other = address_of("10.2.2.3:25"),
-                           far = address_of("192.0.2.1:80");
+                           elsewhere = address_of("192.0.2.1:80");
 
     (void)state;
     assert_ptr_equal(sb_destination_find(&list, &web), &rules[0]);
     assert_ptr_equal(sb_destination_find(&list, &mail), &rules[1]);
     assert_ptr_equal(sb_destination_find(&list, &other), &rules[2]);
-    assert_null(sb_destination_find(&list, &far));
+    assert_null(sb_destination_find(&list, &elsewhere));
     assert_null(sb_destination_find(&none, &web));
 }
 

@@ -75,12 +75,14 @@ typedef bool printer(const struct sb_status_report *report, FILE *to);
 /* To be freed. */
 static char *printed(printer *print, const struct sb_status_report *r)
 {
-    char *text = NULL;
-    size_t len = 0;
-    FILE *to = open_memstream(&text, &len);
+    FILE *to = tmpfile();
 
     assert_non_null(to);
     assert_true(print(r, to));
+    long len = ftell(to);
+    char *text = calloc(1, (size_t)len + 1);
+    rewind(to);
+    assert_int_equal(fread(text, 1, (size_t)len, to), len);
     assert_int_equal(fclose(to), 0);
     return text;
 }
@@ -349,14 +351,14 @@ static void text_tells_the_endpoint_and_the_counts(void **state)
 
 /* ---- both ---- */
 
-static void a_full_disk_is_told(void **state)
+static void a_file_that_takes_nothing_is_told(void **state)
 {
     static printer *const printers[] = { sb_status_print_text, sb_status_print_json };
     struct sb_status_report r = whole_report();
 
     (void)state;
     for (size_t i = 0; i < UNIT_COUNT(printers); i++) {
-        FILE *to = fopen("/dev/full", "w");
+        FILE *to = fopen(SB_TEST_DATA "/config/accept_smallest.conf", "r");
 
         assert_non_null(to);
         setbuf(to, NULL);
@@ -378,7 +380,7 @@ int main(void)
         UNIT_TEST(text_has_a_row_of_ten_columns_for_each_deposit),
         UNIT_TEST(text_has_no_table_without_deposits),
         UNIT_TEST(text_tells_the_endpoint_and_the_counts),
-        UNIT_TEST(a_full_disk_is_told),
+        UNIT_TEST(a_file_that_takes_nothing_is_told),
     };
 
     return cmocka_run_group_tests_name("status_print", tests, NULL, NULL);
