@@ -1,95 +1,27 @@
-/* What the operator changes while it runs: SIGHUP, drain, check. */
-#include <errno.h>
-#include <netinet/in.h>
-#include <signal.h>
+/* What the operator changes while it runs: a new configuration, drain, check. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "tests/support/kit.h"
+#include "tests/support/net.h"
 
 #define OUTPUT 4096
 
 /* ---- a configuration file ---- */
 
-struct file {
-    char path[40];
-};
-
-static void write_file(const struct file *f, const char *text)
-{
-    FILE *out = fopen(f->path, "we");
-
-    if (!out || fputs(text, out) < 0 || fclose(out))
-        kit_fail("%s cannot be written", f->path);
-}
-
-static void open_file(struct file *f, const char *text)
-{
-    snprintf(f->path, sizeof(f->path), "/tmp/sbkit-conf-XXXXXX");
-    int fd = mkstemp(f->path);
-
-    if (fd < 0)
-        kit_fail("no file like %s", f->path);
-    close(fd);
-    write_file(f, text);
-}
-
-static struct kit_broker *start_with(const struct file *f)
+static struct kit_broker *start_with(const struct kit_config *f)
 {
     return kit_broker_start(&(struct kit_start){ .args = { "--config", f->path } });
 }
 
-/* SIGHUP, and until it took effect or did not. */
-static void reload(struct kit_broker *b, const char *event)
+static void reload_with(struct kit_broker *b, const struct kit_config *f, const char *text)
 {
-    unsigned before = kit_process_count_log(b->process, event);
-
-    kit_process_signal(b->process, SIGHUP);
-    kit_until(kit_process_count_log(b->process, event) > before);
-}
-
-static void reload_with(struct kit_broker *b, const struct file *f, const char *text)
-{
-    write_file(f, text);
-    reload(b, "event=reloaded");
+    kit_config_write(f, text);
+    kit_broker_reload(b, "event=reloaded");
 }
 
 /* ---- what there is ---- */
-
-/* The inode of the socket that listens on the port, 0 when there is none. table: "tcp" or "tcp6". */
-static unsigned long listening_inode(const char *table, uint16_t port)
-{
-    char path[32], line[512];
-    unsigned long found = 0;
-
-    snprintf(path, sizeof(path), "/proc/net/%s", table);
-    FILE *f = fopen(path, "re");
-    while (f && fgets(line, sizeof(line), f)) {
-        unsigned own_port, state;
-        unsigned long inode;
-
-        if (sscanf(line, " %*d: %*32[0-9A-F]:%x %*32[0-9A-F]:%*x %x %*x:%*x %*x:%*x %*x %*u %*d %lu", &own_port, &state,
-                   &inode) == 3 &&
-            own_port == port && state == 0x0A)
-            found = inode;
-    }
-    if (f)
-        fclose(f);
-    return found;
-}
-
-static bool is_refused(uint16_t port)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    sockbroker_socket sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool refused = connect(sock, (struct sockaddr *)&at, sizeof(at)) < 0 && errno == ECONNREFUSED;
-
-    kit_close(&sock);
-    return refused;
-}
 
 static struct kit_answer ask(uint16_t port)
 {
@@ -129,40 +61,40 @@ static void wait_drained(struct kit_process *w)
     kit_process_free(w);
 }
 
-static void finish(struct kit_broker *b, const struct file *f)
+static void finish(struct kit_broker *b, const struct kit_config *f)
 {
     kit_broker_wait_ready(b, 0);
     kit_broker_stop(b);
     if (f)
-        unlink(f->path);
+        kit_config_close(f);
 }
 
 /* ---- reload ---- */
 
 static void other_endpoints_do_not_notice_a_reload(void **state)
 {
-    struct file f;
+    struct kit_config f;
     struct kit_answer a;
     char text[256];
 
     (void)state;
-    open_file(&f, "endpoint stays { address = \"[::]:0\" }\nendpoint goes { address = \"[::]:0\" }\n");
+    kit_config_open(&f, "endpoint stays { address = \"[::]:0\" }\nendpoint goes { address = \"[::]:0\" }\n");
     struct kit_broker *b = start_with(&f);
     uint16_t stays = kit_broker_port(b, "stays"), goes = kit_broker_port(b, "goes");
-    unsigned long inode = listening_inode("tcp6", stays);
+    unsigned long number = kit_listener_number(AF_INET6, stays);
     struct kit_process *holder = start_worker(b, "holder", "hold", "stays");
     struct kit_process *leaver = start_worker(b, "leaver", "hello", "goes");
     struct kit_process *both = start_worker(b, "both", "hold", "stays,goes");
 
     sockbroker_socket sock = kit_connect(NULL, "::1", stays);
     kit_read_answer(sock, &a);
-    assert_true(inode != 0);
-    assert_false(is_refused(goes));
+    assert_true(number != 0);
+    assert_false(kit_is_refused("127.0.0.1", goes));
     reload_with(b, &f, "endpoint stays { address = \"[::]:0\" }\nendpoint fresh { address = \"127.0.0.1:0\" }\n");
     wait_drained(leaver);
     wait_without(b, "goes");
-    assert_true(is_refused(goes));
-    assert_int_equal(listening_inode("tcp6", stays), inode);
+    assert_true(kit_is_refused("127.0.0.1", goes));
+    assert_int_equal(kit_listener_number(AF_INET6, stays), number);
     assert_true(kit_is_silent(sock, 0)); /* nobody has closed it */
     kit_broker_wait_worker(b, "holder", "ready");
     kit_broker_wait_worker(b, "both", "ready"); /* it serves another one still */
@@ -175,7 +107,7 @@ static void other_endpoints_do_not_notice_a_reload(void **state)
     wait_drained(joiner);
     leaver = start_worker(b, "leaver", "hello", "goes");
     assert_string_equal(ask(goes).worker, "leaver");
-    assert_int_equal(listening_inode("tcp6", stays), inode);
+    assert_int_equal(kit_listener_number(AF_INET6, stays), number);
     assert_true(kit_is_silent(sock, 0));
     kit_close(&sock);
     kit_worker_stop(holder);
@@ -188,14 +120,14 @@ static void reload_without_a_change_changes_nothing(void **state)
 {
     struct kit_broker *b = kit_broker_start(&(struct kit_start){ .args = { "--endpoint", "web=[::]:0" } });
     struct kit_process *w = start_worker(b, "w1", "hello", "web");
-    unsigned long inode = listening_inode("tcp6", kit_broker_port(b, "web"));
+    unsigned long number = kit_listener_number(AF_INET6, kit_broker_port(b, "web"));
 
     (void)state;
     for (unsigned i = 0; i < 5; i++) {
-        reload(b, "event=reloaded");
+        kit_broker_reload(b, "event=reloaded");
         ask(kit_broker_port(b, "web"));
     }
-    assert_int_equal(listening_inode("tcp6", kit_broker_port(b, "web")), inode);
+    assert_int_equal(kit_listener_number(AF_INET6, kit_broker_port(b, "web")), number);
     assert_int_equal(kit_counters(b, "web").acked, 5);
     kit_worker_stop(w);
     kit_broker_wait_ready(b, 0);
@@ -216,49 +148,44 @@ static void bad_configuration_keeps_the_old_one_and_says_where(void **state)
         { "\n\nendpoint other { address = \"[::]:0\"\n", 3 },
         { "drain_ms = many\nendpoint other { address = \"[::]:0\" }\n", 1 },
     };
-    struct file f;
-    char expected[96];
+    struct kit_config f;
+    char expected[256];
 
     (void)state;
-    open_file(&f, "endpoint web { address = \"[::]:0\" }\n");
+    kit_config_open(&f, "endpoint web { address = \"[::]:0\" }\n");
     struct kit_broker *b = start_with(&f);
     uint16_t port = kit_broker_port(b, "web");
-    unsigned long inode = listening_inode("tcp6", port);
+    unsigned long number = kit_listener_number(AF_INET6, port);
     struct kit_process *w = start_worker(b, "w1", "hello", "web");
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        write_file(&f, bad[i].text);
-        reload(b, "event=reload_failed");
+        kit_config_write(&f, bad[i].text);
+        kit_broker_reload(b, "event=reload_failed");
         snprintf(expected, sizeof(expected), "event=reload_failed cause=\"%s:%u: ", f.path, bad[i].line);
         kit_broker_wait_log(b, expected);
         ask(port);
     }
-    write_file(&f, "");
-    reload(b, "event=reload_failed"); /* nothing to serve */
-    unlink(f.path);
-    reload(b, "event=reload_failed"); /* no file */
+    kit_config_write(&f, "");
+    kit_broker_reload(b, "event=reload_failed"); /* nothing to serve */
+    kit_config_close(&f);
+    kit_broker_reload(b, "event=reload_failed"); /* no file */
     ask(port);
-    assert_int_equal(listening_inode("tcp6", port), inode);
+    assert_int_equal(kit_listener_number(AF_INET6, port), number);
     kit_broker_wait_worker(b, "w1", "ready");
     kit_worker_stop(w);
     finish(b, NULL);
 }
 
-/* A new endpoint that cannot be opened: none of the change happens. */
 /* A changed endpoint that cannot have its new address keeps the whole reload from happening. */
 static void reload_that_cannot_bind_a_changed_endpoint_changes_nothing(void **state)
 {
-    struct file f;
+    struct kit_config f;
     char text[256];
-    struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-    socklen_t len = sizeof(at);
-    int taken = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockbroker_socket taken = net_open_bound("::1", 0, SOCK_STREAM);
 
     (void)state;
-    assert_int_equal(bind(taken, (struct sockaddr *)&at, len), 0);
     assert_int_equal(listen(taken, 1), 0);
-    assert_int_equal(getsockname(taken, (struct sockaddr *)&at, &len), 0);
-    open_file(&f, "endpoint one { address = \"[::]:0\" }\nendpoint two { address = \"[::]:0\" }\n");
+    kit_config_open(&f, "endpoint one { address = \"[::]:0\" }\nendpoint two { address = \"[::]:0\" }\n");
     struct kit_broker *b = start_with(&f);
     uint16_t one = kit_broker_port(b, "one"), two = kit_broker_port(b, "two");
     struct kit_process *w = start_worker(b, "w1", "hello", "one,two");
@@ -266,9 +193,9 @@ static void reload_that_cannot_bind_a_changed_endpoint_changes_nothing(void **st
     snprintf(text, sizeof(text),
              "endpoint one { address = \"[::]:0\" policy = source-hash }\nendpoint new { address = \"[::]:0\" }\n"
              "endpoint two { address = \"[::1]:%u\" }\n",
-             ntohs(at.sin6_port));
-    write_file(&f, text);
-    reload(b, "event=reload_failed");
+             net_port(taken));
+    kit_config_write(&f, text);
+    kit_broker_reload(b, "event=reload_failed");
     ask(one);
     ask(two);
     wait_without(b, "new");
@@ -277,20 +204,21 @@ static void reload_that_cannot_bind_a_changed_endpoint_changes_nothing(void **st
     assert_int_equal(r.n_endpoints, 2);
     assert_string_equal(r.endpoints[0].policy, "round-robin");
     sb_status_report_deinit(&r);
-    close(taken);
-    reload(b, "event=reloaded"); /* now it can, and all of it happens */
+    net_close(&taken);
+    kit_broker_reload(b, "event=reloaded"); /* now it can, and all of it happens */
     wait_without(b, "nothing");
     kit_worker_stop(w);
     finish(b, &f);
 }
 
+/* A new endpoint that cannot be opened: none of the change happens. */
 static void reload_is_all_or_nothing(void **state)
 {
-    struct file f;
+    struct kit_config f;
     char text[256];
 
     (void)state;
-    open_file(&f, "endpoint one { address = \"[::]:0\" }\nendpoint two { address = \"[::]:0\" }\n");
+    kit_config_open(&f, "endpoint one { address = \"[::]:0\" }\nendpoint two { address = \"[::]:0\" }\n");
     struct kit_broker *b = start_with(&f);
     uint16_t one = kit_broker_port(b, "one"), two = kit_broker_port(b, "two");
     struct kit_process *w = start_worker(b, "w1", "hello", "one,two");
@@ -299,8 +227,8 @@ static void reload_is_all_or_nothing(void **state)
              "endpoint one { address = \"[::]:0\" }\nendpoint new { address = \"[::]:0\" }\n"
              "endpoint taken { address = \"[::]:%u\" }\n",
              one);
-    write_file(&f, text);
-    reload(b, "event=reload_failed");
+    kit_config_write(&f, text);
+    kit_broker_reload(b, "event=reload_failed");
     ask(one);
     ask(two);
     wait_without(b, "new");
@@ -310,16 +238,16 @@ static void reload_is_all_or_nothing(void **state)
 
 static void policy_changes_in_place(void **state)
 {
-    struct file f;
+    struct kit_config f;
     char name[SOCKBROKER_NAME_MAX + 1];
     struct sb_status_report r;
     unsigned n_same = 0;
 
     (void)state;
-    open_file(&f, "endpoint web { address = \"[::]:0\" }\n");
+    kit_config_open(&f, "endpoint web { address = \"[::]:0\" }\n");
     struct kit_broker *b = start_with(&f);
     uint16_t port = kit_broker_port(b, "web");
-    unsigned long inode = listening_inode("tcp6", port);
+    unsigned long number = kit_listener_number(AF_INET6, port);
     struct kit_process *w1 = start_worker(b, "w1", "hello", "web");
     struct kit_process *w2 = start_worker(b, "w2", "hello", "web");
 
@@ -339,7 +267,7 @@ static void policy_changes_in_place(void **state)
     assert_string_equal(kit_endpoint(&r, "web")->policy, "round-robin");
     assert_int_equal(r.n_sessions, 2);
     sb_status_report_deinit(&r);
-    assert_int_equal(listening_inode("tcp6", port), inode);
+    assert_int_equal(kit_listener_number(AF_INET6, port), number);
     kit_worker_stop(w1);
     kit_worker_stop(w2);
     finish(b, &f);
@@ -357,13 +285,13 @@ static void wait_unacked(struct kit_broker *b, uint64_t n)
 
 static void window_changes_in_place(void **state)
 {
-    struct file f;
+    struct kit_config f;
     struct kit_answer a;
     sockbroker_socket socks[8];
 
     (void)state;
-    open_file(&f,
-              "endpoint web { address = \"[::]:0\"\n window = 2\n withdraw_after_ms = 600000\n ack_timeout_ms = 600000 }\n");
+    kit_config_open(
+        &f, "endpoint web { address = \"[::]:0\"\n window = 2\n withdraw_after_ms = 600000\n ack_timeout_ms = 600000 }\n");
     struct kit_broker *b = start_with(&f);
     struct kit_process *w = start_worker(b, "w1", "none", "web");
 
@@ -384,10 +312,10 @@ static void window_changes_in_place(void **state)
 /* What a worker asked for itself is its own. */
 static void window_of_a_worker_outlives_a_reload(void **state)
 {
-    struct file f;
+    struct kit_config f;
 
     (void)state;
-    open_file(&f, "endpoint web { address = \"[::]:0\"\n window = 2 }\n");
+    kit_config_open(&f, "endpoint web { address = \"[::]:0\"\n window = 2 }\n");
     struct kit_broker *b = start_with(&f);
     struct kit_process *w = kit_worker_start(b, "w1", "hello", &(struct kit_start){ .args = { "--window", "3" } });
 
@@ -400,13 +328,13 @@ static void window_of_a_worker_outlives_a_reload(void **state)
 /* One on its way, four in the kernel's queue: the endpoint goes, its clients are served. */
 static void removed_endpoint_serves_what_was_queued(void **state)
 {
-    struct file f;
+    struct kit_config f;
     struct kit_answer a;
     sockbroker_socket socks[5];
 
     (void)state;
-    open_file(&f, "endpoint goes { address = \"[::]:0\"\n window = 1\n withdraw_after_ms = 600000 }\n"
-                  "endpoint web { address = \"[::]:0\" }\n");
+    kit_config_open(&f, "endpoint goes { address = \"[::]:0\"\n window = 1\n withdraw_after_ms = 600000 }\n"
+                        "endpoint web { address = \"[::]:0\" }\n");
     struct kit_broker *b = start_with(&f);
     uint16_t port = kit_broker_port(b, "goes");
     struct kit_process *w = start_worker(b, "w1", "none", "goes");
@@ -416,7 +344,7 @@ static void removed_endpoint_serves_what_was_queued(void **state)
     wait_unacked(b, 1);
     reload_with(b, &f, "endpoint web { address = \"[::]:0\" }\n");
     kit_broker_wait_log(b, "event=endpoint_removed endpoint=goes");
-    assert_true(is_refused(port));
+    assert_true(kit_is_refused("127.0.0.1", port));
     kit_process_tell(w, "take 5");
     for (unsigned i = 0; i < 5; i++)
         kit_read_only_answer(socks[i], &a);
@@ -430,13 +358,13 @@ static void removed_endpoint_serves_what_was_queued(void **state)
 /* The same name on another port: the old socket's queue is served, the workers stay. */
 static void changed_address_moves_the_endpoint(void **state)
 {
-    struct file f;
+    struct kit_config f;
     struct kit_answer a;
     char text[128];
     sockbroker_socket sock;
 
     (void)state;
-    open_file(&f, "endpoint web { address = \"127.0.0.1:0\" }\n");
+    kit_config_open(&f, "endpoint web { address = \"127.0.0.1:0\" }\n");
     struct kit_broker *b = start_with(&f);
     uint16_t old = kit_broker_port(b, "web");
     struct kit_process *w = start_worker(b, "w1", "none", "web");
@@ -446,7 +374,7 @@ static void changed_address_moves_the_endpoint(void **state)
     reload_with(b, &f, text);
     uint16_t fresh = kit_broker_port(b, "web");
     assert_int_not_equal(old, fresh);
-    assert_true(is_refused(old));
+    assert_true(kit_is_refused("127.0.0.1", old));
     kit_process_tell(w, "take 2");
     kit_read_only_answer(sock, &a);
     kit_read_only_answer(kit_connect(NULL, "::1", fresh), &a);
@@ -458,29 +386,29 @@ static void changed_address_moves_the_endpoint(void **state)
 /* One more address: the one that was there keeps its socket, and nobody is refused meanwhile. */
 static void added_address_leaves_the_others_alone(void **state)
 {
-    struct file f;
+    struct kit_config f;
     char text[128];
 
     (void)state;
-    open_file(&f, "endpoint web { address = \"127.0.0.1:0\" }\n");
+    kit_config_open(&f, "endpoint web { address = \"127.0.0.1:0\" }\n");
     struct kit_broker *b = start_with(&f);
     uint16_t port = kit_broker_port(b, "web");
     struct kit_process *w = start_worker(b, "w1", "hello", "web");
-    unsigned long inode;
+    unsigned long number;
 
     snprintf(text, sizeof(text), "endpoint web { address = \"127.0.0.1:%u\" }\n", port);
     reload_with(b, &f, text); /* the port by its number: the same socket, or the same place at least */
-    inode = listening_inode("tcp", port);
-    assert_true(inode != 0);
+    number = kit_listener_number(AF_INET, port);
+    assert_true(number != 0);
     snprintf(text, sizeof(text), "endpoint web { address = { \"127.0.0.1:%u\", \"[::1]:%u\" } }\n", port, port);
     reload_with(b, &f, text);
     ask(port);
-    assert_int_equal(listening_inode("tcp", port), inode);
-    assert_true(listening_inode("tcp6", port) != 0);
+    assert_int_equal(kit_listener_number(AF_INET, port), number);
+    assert_true(kit_listener_number(AF_INET6, port) != 0);
     snprintf(text, sizeof(text), "endpoint web { address = \"[::1]:%u\" }\n", port);
     reload_with(b, &f, text);
-    assert_true(is_refused(port));
-    assert_true(listening_inode("tcp6", port) != 0);
+    assert_true(kit_is_refused("127.0.0.1", port));
+    assert_true(kit_listener_number(AF_INET6, port) != 0);
     kit_worker_stop(w);
     finish(b, &f);
 }
@@ -621,11 +549,11 @@ static void drain_tells_by_its_exit_code(void **state)
 
 static void check_judges_and_touches_nothing(void **state)
 {
-    struct file f;
-    char output[OUTPUT], where[64];
+    struct kit_config f;
+    char output[OUTPUT], where[192];
 
     (void)state;
-    open_file(
+    kit_config_open(
         &f,
         "endpoint web { address = \"[::]:0\" }\nendpoint admin {\n address = \"127.0.0.1:0\"\n policy = least-pending\n}\n");
     struct kit_broker *b = start_with(&f);
@@ -634,7 +562,8 @@ static void check_judges_and_touches_nothing(void **state)
 
     assert_int_equal(kit_run(args, output, OUTPUT), 0);
     assert_string_equal(output, "good: 2 endpoints\n");
-    write_file(&f, "endpoint web { address = \"[::]:0\" }\nendpoint admin {\n address = \"127.0.0.1:0\"\n policy = best\n}\n");
+    kit_config_write(
+        &f, "endpoint web { address = \"[::]:0\" }\nendpoint admin {\n address = \"127.0.0.1:0\"\n policy = best\n}\n");
     assert_int_equal(kit_run(args, output, OUTPUT), 2);
     snprintf(where, sizeof(where), "%s:4: ", f.path);
     assert_non_null(strstr(output, where));

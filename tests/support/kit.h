@@ -115,6 +115,9 @@ void kit_process_signal(struct kit_process *p, int number);
 /* SIGTERM; Windows: Ctrl-C, and it has a console. */
 void kit_process_ask_end(struct kit_process *p);
 
+/* Of a broker itself, not of its keeper. SIGHUP; Windows: its event. */
+void kit_process_ask_reload(struct kit_process *p);
+
 /* Not one step more, until it may go on. halt does not wait until that is so. */
 void kit_process_halt(struct kit_process *p);
 void kit_process_wait_stopped(struct kit_process *p);
@@ -162,7 +165,8 @@ uint16_t kit_broker_port(struct kit_broker *b, const char *endpoint);
 
 const char *kit_broker_wait_log(struct kit_broker *b, const char *text);
 
-/* Its directory as messages name it, which event=ready has said; on Windows a name made of b->dir. place_out has room for 160. */
+/* Its directory as messages name it, which event=ready has said; on Windows a name made of b->dir. place_out has room for 160.
+ */
 void kit_broker_place(struct kit_broker *b, char *place_out);
 
 /* Asks it to end, exit code 0 asserted, everything freed. */
@@ -190,7 +194,7 @@ void kit_config_open(struct kit_config *c, const char *text);
 void kit_config_write(const struct kit_config *c, const char *text);
 void kit_config_close(const struct kit_config *c);
 
-/* POSIX alone: SIGHUP, and until the log says `event` ("event=reloaded", "event=reload_failed") once more. */
+/* Asks it to reload, and until the log says `event` ("event=reloaded", "event=reload_failed") once more. */
 void kit_broker_reload(struct kit_broker *b, const char *event);
 
 /* ---- status ---- */
@@ -282,6 +286,8 @@ void kit_read_answer(sockbroker_socket sock, struct kit_answer *answer_out);
 void kit_read_only_answer(sockbroker_socket sock, struct kit_answer *answer_out);
 /* Closes with a reset, so that no port stays in TIME_WAIT. */
 void kit_close(sockbroker_socket *sock);
+/* Nobody listens there. */
+bool kit_is_refused(const char *host, uint16_t port);
 /* True when nothing comes within ms. */
 bool kit_is_silent(sockbroker_socket sock, unsigned ms);
 
@@ -344,5 +350,9 @@ void kit_load_print(const char *title, const struct kit_load_result *r);
 
 /* Open descriptors of a process. */
 unsigned kit_count_fds(int pid);
+
+/* Of the TCP socket that listens on the port, 0 when there is none. family: AF_INET, AF_INET6 (also dual-stack). Windows gives
+ * sockets no number: there it is always 1. */
+unsigned long kit_listener_number(int family, uint16_t port);
 
 #endif

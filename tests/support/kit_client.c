@@ -37,6 +37,18 @@ sockbroker_socket kit_connect(const char *from, const char *to, uint16_t port)
     return sock;
 }
 
+bool kit_is_refused(const char *host, uint16_t port)
+{
+    struct sockaddr_storage sa;
+    sockbroker_socket sock = net_address(host, port, &sa) ? net_open(sa.ss_family, SOCK_STREAM) : SOCKBROKER_SOCKET_NONE;
+
+    if (sock == SOCKBROKER_SOCKET_NONE)
+        kit_fail("no socket for %s: %s", host, net_error_text());
+    bool refused = !net_connect(sock, host, port);
+    net_reset(&sock);
+    return refused;
+}
+
 bool kit_is_silent(sockbroker_socket sock, unsigned ms)
 {
     return !net_wait_readable(sock, (int)ms);

@@ -22,3 +22,11 @@ void kit_config_close(const struct kit_config *c)
 {
     remove(c->path);
 }
+
+void kit_broker_reload(struct kit_broker *b, const char *event)
+{
+    unsigned before = kit_process_count_log(b->process, event);
+
+    kit_process_ask_reload(b->process);
+    kit_until(kit_process_count_log(b->process, event) > before);
+}

@@ -188,6 +188,11 @@ void kit_process_ask_end(struct kit_process *p)
     kit_process_signal(p, SIGTERM);
 }
 
+void kit_process_ask_reload(struct kit_process *p)
+{
+    kit_process_signal(p, SIGHUP);
+}
+
 void kit_process_strike(struct kit_process *p)
 {
     if (p->pid)

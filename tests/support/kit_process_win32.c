@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/signals_win32.h"
+
 #define PIPE_ROOM (1u << 20)
 #define LOOK_MS 2 /* a pipe cannot be waited for together with others */
 #define KILLED 137
@@ -223,6 +225,12 @@ void kit_process_ask_end(struct kit_process *p)
     if (!AttachConsole((DWORD)p->pid) || !GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0))
         kit_fail("%s cannot be asked to end: error %lu", p->title, GetLastError());
     FreeConsole();
+}
+
+void kit_process_ask_reload(struct kit_process *p)
+{
+    if (!sb_signal_send((DWORD)p->pid, SB_SIGNAL_RELOAD))
+        kit_fail("%s cannot be asked to reload: error %lu", p->title, GetLastError());
 }
 
 void kit_process_strike(struct kit_process *p)

@@ -1,10 +1,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,12 +55,24 @@ unsigned kit_count_fds(int pid)
     return pid == getpid() ? n - 1 : n; /* the one that reads the directory */
 }
 
-void kit_broker_reload(struct kit_broker *b, const char *event)
+unsigned long kit_listener_number(int family, uint16_t port)
 {
-    unsigned before = kit_process_count_log(b->process, event);
+    char line[512];
+    unsigned long found = 0;
 
-    kit_process_signal(b->process, SIGHUP);
-    kit_until(kit_process_count_log(b->process, event) > before);
+    FILE *f = fopen(family == AF_INET ? "/proc/net/tcp" : "/proc/net/tcp6", "re");
+    while (f && fgets(line, sizeof(line), f)) {
+        unsigned own_port, state;
+        unsigned long inode;
+
+        if (sscanf(line, " %*d: %*32[0-9A-F]:%x %*32[0-9A-F]:%*x %x %*x:%*x %*x:%*x %*x %*u %*d %lu", &own_port, &state,
+                   &inode) == 3 &&
+            own_port == port && state == 0x0A)
+            found = inode;
+    }
+    if (f)
+        fclose(f);
+    return found;
 }
 
 bool kit_kill_pid(int pid)

@@ -1,8 +1,10 @@
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "tests/support/kit_keeper.h"
 #include "tests/support/kit_process.h"
 #include "tests/support/system_win32.h"
+
+#include <iphlpapi.h>
 
 bool kit_make_folder(char *path, size_t room)
 {
@@ -43,4 +45,48 @@ bool kit_is_gone(int pid)
     if (process)
         CloseHandle(process);
     return gone;
+}
+
+/* All that listen, of that family; NULL when the system does not say. Yours to free. */
+static void *list_listeners(int family)
+{
+    DWORD len = 0;
+    void *table = NULL;
+
+    while (GetExtendedTcpTable(table, &len, FALSE, (ULONG)family, TCP_TABLE_OWNER_PID_LISTENER, 0) ==
+           ERROR_INSUFFICIENT_BUFFER) {
+        free(table);
+        len += 1024; /* for those that come meanwhile */
+        table = malloc(len);
+        if (!table)
+            return NULL;
+    }
+    return table;
+}
+
+static bool has_ipv4(const MIB_TCPTABLE_OWNER_PID *t, uint16_t port)
+{
+    for (DWORD i = 0; t && i < t->dwNumEntries; i++) {
+        if (ntohs((uint16_t)t->table[i].dwLocalPort) == port)
+            return true;
+    }
+    return false;
+}
+
+static bool has_ipv6(const MIB_TCP6TABLE_OWNER_PID *t, uint16_t port)
+{
+    for (DWORD i = 0; t && i < t->dwNumEntries; i++) {
+        if (ntohs((uint16_t)t->table[i].dwLocalPort) == port)
+            return true;
+    }
+    return false;
+}
+
+unsigned long kit_listener_number(int family, uint16_t port)
+{
+    void *table = list_listeners(family);
+    bool found = family == AF_INET ? has_ipv4(table, port) : has_ipv6(table, port);
+
+    free(table);
+    return found;
 }
