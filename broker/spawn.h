@@ -1,11 +1,11 @@
 /* spawn.h: one child process: started, signalled, buried.
  *
  * What it gets: the environment it is given; standard input from nowhere, standard output and error of the broker, and no other
- * descriptor; default signal handling and an empty signal mask; the descriptor limit that the broker itself was started with;
- * the broker's working directory and umask. (Windows has neither signals nor limits.) It leads a session of its own (POSIX:
- * setsid(); Windows: it has no console): the terminal's Ctrl-C reaches the broker alone, which ends its workers in
- * order, and one signal reaches the child with all that it started. It is not tied to the broker's life: workers outlive a
- * broker that crashes.
+ * descriptor (Windows: and the mark by which the next broker knows of it); default signal handling and an empty signal mask;
+ * the descriptor limit that the broker itself was started with; the broker's working directory and umask. (Windows has neither
+ * signals nor limits.) It leads a session of its own (POSIX: setsid(); Windows: it has no console): the terminal's Ctrl-C
+ * reaches the broker alone, which ends its workers in order, and one signal reaches the child with all that it started. It is
+ * not tied to the broker's life: workers outlive a broker that crashes.
  */
 #ifndef SB_BROKER_SPAWN_H
 #define SB_BROKER_SPAWN_H
@@ -21,6 +21,7 @@ struct sb_spawn_request {
     const struct sb_text_list *command;     /* the program, looked for in the broker's PATH, and its arguments */
     const struct sb_text_list *environment; /* NAME=VALUE */
     const struct sb_account *user;          /* NULL: the broker's own */
+    sockbroker_socket mark;                 /* NONE, or Windows: see rundir.h; lent, inheritable */
 };
 
 struct sb_child {

@@ -162,10 +162,10 @@ static sockbroker_status make_environment(struct plan *p, const struct sb_text_l
 
 /* ---- the start ---- */
 
-static sockbroker_status arrange_handles(struct plan *p, struct sockbroker_error *error)
+static sockbroker_status arrange_handles(struct plan *p, sockbroker_socket mark, struct sockbroker_error *error)
 {
     p->job = CreateJobObjectW(NULL, NULL);
-    if (p->job && sb_inherited_handles_open(&p->handles, false, NULL))
+    if (p->job && sb_inherited_handles_open(&p->handles, false, mark == SOCKBROKER_SOCKET_NONE ? NULL : (HANDLE)mark))
         return SOCKBROKER_OK;
     return fail(p, "its handles", (int)GetLastError(), error);
 }
@@ -217,7 +217,7 @@ sockbroker_status sb_spawn(const struct sb_spawn_request *r, struct sb_child *ch
     if (!st)
         st = make_environment(&p, r->environment, error_out);
     if (!st)
-        st = arrange_handles(&p, error_out);
+        st = arrange_handles(&p, r->mark, error_out);
     if (!st)
         st = start(&p, child_out, error_out);
     clear_plan(&p);

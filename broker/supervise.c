@@ -71,7 +71,7 @@ static sockbroker_status spawn(struct sb_broker *b, struct sb_slot *slot, struct
 
     if (st)
         return sb_error_set(error, st, 0, "%s: out of memory for its environment", c->command.texts[0]);
-    const struct sb_spawn_request request = { &c->command, &environment, c->user };
+    const struct sb_spawn_request request = { &c->command, &environment, c->user, b->rundir.mark };
     st = sb_spawn(&request, child_out, error);
     sb_text_list_clear(&environment);
     return st;

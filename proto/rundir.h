@@ -3,8 +3,8 @@
  * It holds "lock" (flock, one broker at a time), "control" (nng) and "handoff" (POSIX: descriptors). Sockets are bound under a
  * generation name and then renamed over the public one, so that a path always leads to a broker that listens, and the
  * end of an old broker cannot remove a newer one's path.
- * On Windows there is no directory: its name is the first part of the pipe's ("NAME-control", "NAME-lock" of a mutex), and
- * access is the pipe's own affair (channel.h).
+ * On Windows there is no directory: its name is the first part of the pipe's ("NAME-control", "NAME-lock" of a mutex,
+ * "NAME-workers" of an event), and access is the pipe's own affair (channel.h).
  */
 #ifndef SB_PROTO_RUNDIR_H
 #define SB_PROTO_RUNDIR_H
@@ -37,10 +37,11 @@ struct sb_rundir {
     uint64_t generation; /* in the names of its sockets */
     bool was_left;       /* the broker before did not end in good order: workers of its may come back */
     bool stays;          /* closing leaves the names, so that the next one finds was_left */
+    sockbroker_socket mark; /* Windows: an inheritable event; it is there as long as the workers that the broker started */
 };
 #define SB_RUNDIR_NONE                                                                                                         \
     {                                                                                                                          \
-        "", 0, SOCKBROKER_SOCKET_NONE, 0, false, false                                                                         \
+        "", 0, SOCKBROKER_SOCKET_NONE, 0, false, false, SOCKBROKER_SOCKET_NONE                                                 \
     }
 
 /* Makes the directory when it is missing (mode as given), checks it and every directory above it, and locks it.

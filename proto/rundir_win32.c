@@ -116,6 +116,23 @@ const char *sb_rundir_path(const char *dir, const char *file, char path_out[SB_P
 
 /* ---- the claim ---- */
 
+/* It is there already when workers live whose broker does not: one that ends in good order ends them first. So it is when it
+ * is another account's, which makes us wait for nobody for a while, no more. */
+static void open_mark(struct sb_rundir *r)
+{
+    SECURITY_ATTRIBUTES inheritable = { sizeof(inheritable), NULL, TRUE };
+    char path[SB_PATH_MAX], name[SB_PATH_MAX + 8];
+    wchar_t wide[SB_PATH_MAX + 8];
+    HANDLE mark = NULL;
+
+    snprintf(name, sizeof(name), "Global\\%s", sb_rundir_path(r->dir, "workers", path));
+    if (sb_utf_widen(name, wide, SB_PATH_MAX + 8))
+        mark = CreateEventW(&inheritable, TRUE, FALSE, wide);
+    r->was_left = !mark || GetLastError() == ERROR_ALREADY_EXISTS;
+    if (mark)
+        r->mark = (sockbroker_socket)mark;
+}
+
 /* The name of the mutex is the lock: it is there as long as the process that made it. Global: services and users meet. */
 sockbroker_status sb_rundir_open(const char *dir, uint32_t mode, struct sb_rundir *rundir_out,
                                  struct sockbroker_error *error_out)
@@ -143,6 +160,7 @@ sockbroker_status sb_rundir_open(const char *dir, uint32_t mode, struct sb_rundi
     r.mode = mode;
     r.lock = (sockbroker_socket)lock;
     r.generation = 1;
+    open_mark(&r);
     *rundir_out = r;
     return SOCKBROKER_OK;
 }
@@ -151,7 +169,9 @@ void sb_rundir_close(struct sb_rundir *r)
 {
     if (r->lock != SOCKBROKER_SOCKET_NONE)
         CloseHandle((HANDLE)r->lock);
-    r->lock = SOCKBROKER_SOCKET_NONE;
+    if (r->mark != SOCKBROKER_SOCKET_NONE)
+        CloseHandle((HANDLE)r->mark);
+    r->lock = r->mark = SOCKBROKER_SOCKET_NONE;
 }
 
 const char *sb_rundir_private_path(const struct sb_rundir *r, const char *file, char path_out[SB_PATH_MAX])

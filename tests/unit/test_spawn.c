@@ -38,7 +38,7 @@ static struct sb_child must_spawn(const char *const *words, const char *const *v
 
     fill(&command, words);
     fill(&environment, variables);
-    const struct sb_spawn_request request = { &command, &environment, user };
+    const struct sb_spawn_request request = { &command, &environment, user, SOCKBROKER_SOCKET_NONE };
     sockbroker_status st = sb_spawn(&request, &child, &error);
     if (st)
         fail_msg("%s", error.text);
@@ -194,7 +194,7 @@ static void ask_for_another_user(void *arg)
     (void)arg;
     fill(&command, (const char *const[]){ "/bin/true", NULL });
     fill(&environment, plain);
-    const struct sb_spawn_request request = { &command, &environment, &account };
+    const struct sb_spawn_request request = { &command, &environment, &account, SOCKBROKER_SOCKET_NONE };
     UNIT_REQUIRE(geteuid() || setuid(65534) == 0);
     UNIT_REQUIRE(sb_spawn(&request, &child, &error) == SOCKBROKER_PERMISSION);
     UNIT_REQUIRE(strstr(error.text, "/bin/true") && strstr(error.text, "root"));
