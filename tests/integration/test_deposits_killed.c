@@ -1,16 +1,17 @@
 /* Deposits change hands whole or not at all, wherever the worker stops or dies. The commit points: a deposit exists once the
  * broker has its socket, it is the taker's once the broker has settled it. */
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "tests/support/fault.h"
 #include "tests/support/kit_deposit.h"
+#include "tests/support/kit_page.h"
+#include "tests/support/kit_process.h"
 #include "tests/support/kit_state.h"
+#include "tests/support/net.h"
+
+#define KILLED 137
 
 /* Nothing ends by a deadline here but what says so. */
 static struct kit_broker *start(const char *setting)
@@ -40,7 +41,7 @@ static struct kit_process *start_doomed(struct kit_broker *b, const char *place,
 }
 
 /* A deposit "c" with 3000 bytes of state and one unread byte, left by w; returns the client's end. */
-static int leave_one(struct sockbroker_worker *w)
+static sockbroker_socket leave_one(struct sockbroker_worker *w)
 {
     struct sockbroker_error error;
     sockbroker_socket ends[2];
@@ -49,12 +50,12 @@ static int leave_one(struct sockbroker_worker *w)
     kit_send(ends[0], "u");
     if (kit_deposit(w, "c", ends[1], 3000, &error))
         kit_fail("%s", error.text);
-    close(ends[1]);
+    net_close(&ends[1]);
     return ends[0];
 }
 
 /* It is here, whole, and once. */
-static void check_is_here(struct sockbroker_worker *w, int *client)
+static void check_is_here(struct sockbroker_worker *w, sockbroker_socket *client)
 {
     struct sockbroker_conn conn;
     struct sockbroker_error error;
@@ -64,13 +65,13 @@ static void check_is_here(struct sockbroker_worker *w, int *client)
     kit_send(conn.sock, "alive");
     kit_expect(*client, "alive");
     assert_int_equal(kit_try_withdraw(w, "c", &error), SOCKBROKER_NOT_FOUND);
-    close(conn.sock);
+    net_close(&conn.sock);
     kit_expect_end(client);
 }
 
 static void wait_killed(struct kit_broker *b, struct kit_process *doomed)
 {
-    assert_int_equal(kit_process_wait(doomed), 128 + SIGKILL);
+    assert_int_equal(kit_process_wait(doomed), KILLED);
     kit_process_free(doomed);
     kit_broker_wait_worker(b, "doomed", "gone");
 }
@@ -96,7 +97,7 @@ static void worker_killed_before_the_socket_has_left_leaves_nothing(void **state
         kit_expect_end(&client);
         assert_false(kit_find_deposit(b, "c", &d));
     }
-    close(listener);
+    net_close(&listener);
     finish(b, NULL);
 }
 
@@ -123,7 +124,7 @@ static void worker_killed_while_the_socket_is_on_its_way_leaves_all_or_nothing(v
         else
             kit_expect_end(&client);
     }
-    close(listener);
+    net_close(&listener);
     finish(b, w);
 }
 
@@ -193,7 +194,7 @@ static void worker_stopped_before_the_socket_has_left_loses_the_name_to_others(v
         kit_mover_stop(doomed);
         kit_expect_end(&its_client);
     }
-    close(listener);
+    net_close(&listener);
     finish(b, w);
 }
 
@@ -217,10 +218,10 @@ static void worker_stopped_after_the_socket_has_left_is_not_needed_any_more(void
     kit_process_wait_log(doomed, "deposit c gave OK");
     kit_send(conn.sock, "alive");
     kit_expect(client, "alive");
-    close(conn.sock);
+    net_close(&conn.sock);
     kit_expect_end(&client);
     kit_mover_stop(doomed);
-    close(listener);
+    net_close(&listener);
     finish(b, w);
 }
 
@@ -310,7 +311,7 @@ static void broker_without_descriptors_says_so_and_takes_the_next(void **state)
     kit_wait_deposits(b, 0);
     kit_send(ends[0], "u");
     assert_int_equal(kit_deposit(w, "c", ends[1], 3000, &error), SOCKBROKER_OK);
-    close(ends[1]);
+    net_close(&ends[1]);
     check_is_here(w, &ends[0]);
     finish(b, w);
 }
@@ -350,7 +351,7 @@ static void broker_without_memory_refuses_and_goes_on(void **state)
         kit_open_stream("::1", ends);
         assert_int_equal(kit_deposit(w, "c", ends[1], 3000, &error), SOCKBROKER_NO_MEMORY);
         kit_close(&ends[0]);
-        close(ends[1]);
+        net_close(&ends[1]);
         sockbroker_socket client = leave_one(w);
         check_is_here(w, &client);
         finish(b, w);
@@ -363,8 +364,8 @@ struct account {
     struct kit_broker *b;
     struct sockbroker_worker *w;
     struct kit_moves_page *page;
-    char path[64];
-    int clients[KIT_MOVES_NAMES];
+    char path[160];
+    sockbroker_socket clients[KIT_MOVES_NAMES];
     struct kit_process *movers[KIT_MOVES_MOVERS];
     unsigned n_started; /* movers */
     unsigned n_lost;    /* in the hands of movers that were killed */
@@ -372,13 +373,10 @@ struct account {
 
 static void open_page(struct account *a)
 {
-    snprintf(a->path, sizeof(a->path), "/tmp/sbkit-moves-XXXXXX");
-    int fd = mkostemp(a->path, O_CLOEXEC);
-    if (fd < 0 || ftruncate(fd, sizeof(*a->page)))
-        kit_fail("no file %s", a->path);
-    a->page = mmap(NULL, sizeof(*a->page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    if (a->page == MAP_FAILED)
+    if (!kit_make_file("moves", a->path, sizeof(a->path)))
+        kit_fail("no file for the account");
+    a->page = kit_page_open(a->path, sizeof(*a->page), true);
+    if (!a->page)
         kit_fail("no mapping of %s", a->path);
 }
 
@@ -403,7 +401,7 @@ static void put_in(struct account *a, unsigned i)
     kit_state_fill(name, number, blob, d.state_len);
     if (sockbroker_worker_deposit(a->w, &d, &error))
         kit_fail("%s", error.text);
-    close(ends[1]);
+    net_close(&ends[1]);
     a->clients[i] = ends[0];
 }
 
@@ -438,7 +436,7 @@ static void kill_mover(struct account *a, unsigned slot, unsigned round)
     snprintf(name, sizeof(name), "%s", m->title);
 #ifdef SB_FAILPOINTS
     (void)round;
-    assert_int_equal(kit_process_wait(m), 128 + SIGKILL);
+    assert_int_equal(kit_process_wait(m), KILLED);
     kit_process_free(m);
 #else
     kit_until(atomic_load(&a->page->movers[slot].n_moves) >= 1 + round % 4);
@@ -515,11 +513,11 @@ static void end_account(struct account *a)
         assert_int_equal(len, kit_moves_state_len(number));
         assert_true(kit_state_is_whole(name, number, blob, len));
         kit_expect(conn.sock, "12345678");
-        close(conn.sock);
+        net_close(&conn.sock);
         kit_expect_end(&a->clients[i]);
     }
-    munmap(a->page, sizeof(*a->page));
-    unlink(a->path);
+    kit_page_close(a->page, sizeof(*a->page));
+    remove(a->path);
 }
 
 static void moved_deposits_are_neither_lost_nor_doubled_by_killed_workers(void **state)

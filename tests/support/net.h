@@ -34,6 +34,9 @@ bool net_get_option(sockbroker_socket sock, int level, int name, int *value_out)
 /* Before bind(): the port may be somebody else's already, as far as the system lets a thief of the same user have it. */
 bool net_share_port(sockbroker_socket sock);
 
+/* Would a program that this one starts get it? */
+bool net_is_inherited(sockbroker_socket sock);
+
 /* The port on our side, 0 when there is none. */
 uint16_t net_port(sockbroker_socket sock);
 

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -128,4 +129,9 @@ bool net_ends_reset(sockbroker_socket sock)
 bool net_is_reset(int code)
 {
     return code == ECONNRESET;
+}
+
+bool net_is_inherited(sockbroker_socket sock)
+{
+    return !(fcntl(sock, F_GETFD) & FD_CLOEXEC);
 }

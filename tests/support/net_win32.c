@@ -147,3 +147,10 @@ bool net_is_reset(int code)
 {
     return code == WSAECONNRESET;
 }
+
+bool net_is_inherited(sockbroker_socket sock)
+{
+    DWORD flags = HANDLE_FLAG_INHERIT;
+
+    return !GetHandleInformation((HANDLE)sock, &flags) || flags & HANDLE_FLAG_INHERIT;
+}
