@@ -15,4 +15,7 @@ void watch_remove(sockbroker_socket sock);
 /* One that is readable, by turns; SOCKBROKER_SOCKET_NONE when there was none for timeout_ms. -1 waits for ever. */
 sockbroker_socket watch_wait(int timeout_ms);
 
+/* Something can be sent on it again. False when that is not so for timeout_ms. */
+bool watch_has_room(sockbroker_socket sock, int timeout_ms);
+
 #endif

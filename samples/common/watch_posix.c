@@ -1,5 +1,6 @@
 #include "watch.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 
 static int set = -1;
@@ -23,4 +24,9 @@ sockbroker_socket watch_wait(int timeout_ms)
     struct epoll_event e;
 
     return epoll_wait(set, &e, 1, timeout_ms) == 1 ? e.data.fd : SOCKBROKER_SOCKET_NONE;
+}
+
+bool watch_has_room(sockbroker_socket sock, int timeout_ms)
+{
+    return poll(&(struct pollfd){ sock, POLLOUT, 0 }, 1, timeout_ms) > 0;
 }

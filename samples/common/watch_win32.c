@@ -35,3 +35,8 @@ sockbroker_socket watch_wait(int timeout_ms)
     }
     return SOCKBROKER_SOCKET_NONE;
 }
+
+bool watch_has_room(sockbroker_socket sock, int timeout_ms)
+{
+    return WSAPoll(&(WSAPOLLFD){ .fd = sock, .events = POLLWRNORM }, 1, timeout_ms) > 0;
+}

@@ -12,6 +12,7 @@
 #define BATCH 32
 #define DATAGRAM_MAX 2048
 #define SOCKETS_MAX 64
+#define ROOM_WITHIN_MS 100
 #define LAST_BATCHES 1000 /* more than a queue holds */
 
 static struct sockbroker_datagram batch[BATCH];
@@ -32,17 +33,29 @@ static size_t keep_whole(size_t n)
     return n_whole;
 }
 
-/* One batch, so that a word from the broker gets its turn under any load; false when there was none. A full socket buffer: what
- * is left is dropped, as networks do. */
+/* A full socket buffer soon has room again; when it has none, what is left is dropped, as networks do. */
+static void answer(const struct sockbroker_udp *udp, size_t n)
+{
+    size_t at = 0;
+
+    while (at < n) {
+        size_t n_done = 0;
+
+        sockbroker_status st = sockbroker_udp_send(udp, batch + at, n - at, &n_done, NULL);
+        at += n_done;
+        if ((st && st != SOCKBROKER_AGAIN) || (at < n && !watch_has_room(udp->sock, ROOM_WITHIN_MS)))
+            return;
+    }
+}
+
+/* One batch, so that a word from the broker gets its turn under any load; false when there was none. */
 static bool echo(const struct sockbroker_udp *udp)
 {
-    size_t n, n_done;
+    size_t n;
 
     if (sockbroker_udp_receive(udp, batch, BATCH, &n))
         return false;
-    n = keep_whole(n);
-    if (n)
-        sockbroker_udp_send(udp, batch, n, &n_done, NULL);
+    answer(udp, keep_whole(n));
     return true;
 }
 
