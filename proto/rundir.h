@@ -34,9 +34,9 @@ struct sb_rundir {
     char dir[SB_RUNDIR_MAX];
     uint32_t mode;
     sockbroker_socket lock;
-    uint64_t generation; /* in the names of its sockets */
-    bool was_left;       /* the broker before did not end in good order: workers of its may come back */
-    bool stays;          /* closing leaves the names, so that the next one finds was_left */
+    uint64_t generation;    /* in the names of its sockets */
+    bool was_left;          /* the broker before did not end in good order: workers of its may come back */
+    bool stays;             /* closing leaves the names, so that the next one finds was_left */
     sockbroker_socket mark; /* Windows: an inheritable event; it is there as long as the workers that the broker started */
 };
 #define SB_RUNDIR_NONE                                                                                                         \

@@ -543,7 +543,7 @@ static void upgrade_to_no_broker_ends_with_the_old_one(void **state)
 {
     struct kit_broker *b = kit_broker_start(&(struct kit_start){ .keeper = true, .args = { "--endpoint", "web=[::]:0" } });
     struct kit_process *w = kit_worker_start(b, "w", "hello", NULL);
-    unsigned before = n_ready(b);
+    unsigned before = kit_keeper_count_ready(b);
     char sleeper[192];
 
     (void)state;
@@ -557,8 +557,8 @@ static void upgrade_to_no_broker_ends_with_the_old_one(void **state)
     struct kit_process *command =
         kit_run_start((const char *const[]){ "upgrade", "--binary", sleeper, "--timeout", "600000", "--dir", b->dir, NULL });
     kit_process_wait_log(b->process, "event=upgrade pid=");
-    kill_broker(b);
-    kit_until(n_ready(b) > before);
+    kit_keeper_kill_broker(b);
+    kit_until(kit_keeper_count_ready(b) > before);
     assert_int_equal(kit_process_wait(command), 1);
     kit_process_free(command);
     kit_broker_wait_ready(b, 1);

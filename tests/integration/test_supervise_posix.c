@@ -321,9 +321,8 @@ static bool endpoint_is(const struct sb_status_report *r, void *arg)
 static void crash_ends_neither_a_pause_nor_what_was_scaled(void **state)
 {
     struct kit_broker *b = start_kept((const char *const[]){ "--spawn", "2", "--", WORKER, "hello", NULL });
-    struct wanted paused = { "web", "paused" }, listening = { "web", "listening" };
+    struct wanted_endpoint paused = { "web", "paused" }, listening = { "web", "listening" };
     struct kit_answer a;
-    uint64_t n_held = 1;
 
     (void)state;
     kit_broker_wait_ready(b, 2);
@@ -332,13 +331,13 @@ static void crash_ends_neither_a_pause_nor_what_was_scaled(void **state)
     crash(b);
     kit_broker_wait_status(b, endpoint_is, &paused, "a pause");
     int sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
-    kit_broker_wait_status(b, holds, &n_held, "the connection held");
+    wait_held(b, 1);
     crash(b); /* again, before the workers have their places */
     kit_broker_wait_status(b, endpoint_is, &paused, "a pause");
     wait_slot(b, "workers-1-3", "ready");
     kit_close(&sock); /* what a broker held is lost with it */
     sock = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "web"));
-    kit_broker_wait_status(b, holds, &n_held, "the connection held");
+    wait_held(b, 1);
     must_run(b, "resume", "web", NULL);
     kit_read_only_answer(sock, &a);
     assert_int_equal(kit_process_count_log(b->process, "event=worker_started"), 3);
