@@ -47,7 +47,7 @@ static struct sockbroker_worker *open_worker(struct scene *s)
     return w;
 }
 
-/* The first attempt of a broker makes Windows open handles that stay; what comes after it must leave none. */
+/* What comes after the first attempt must leave nothing open. */
 static void warm_up(struct scene *s)
 {
     struct sockbroker_connect_options o = SOCKBROKER_CONNECT_OPTIONS_INIT;
@@ -62,7 +62,7 @@ static void warm_up(struct scene *s)
     }
     sockbroker_worker_close(w);
     kit_broker_wait_ready(s->b, 0);
-    s->b->idle_fds = kit_count_fds(s->b->process->pid);
+    kit_broker_wait_idle_after_first_use(s->b);
 }
 
 static void open_scene(struct scene *s, const struct kit_start *how)

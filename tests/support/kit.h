@@ -184,6 +184,9 @@ void kit_broker_free(struct kit_broker *b);
 /* Waits until the broker has as many open descriptors as before the first worker. */
 void kit_broker_wait_idle_fds(struct kit_broker *b);
 
+/* The same after the first use of something. On Windows that opens handles which stay: they belong to idle from now on. */
+void kit_broker_wait_idle_after_first_use(struct kit_broker *b);
+
 /* ---- configuration files ---- */
 
 /* For `serve --config`. close removes it. */

@@ -1,5 +1,6 @@
 #include "tests/support/kit_process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -168,11 +169,11 @@ void kit_process_signal(struct kit_process *p, int number)
         kit_fail("%s is no more", p->title);
 }
 
-static bool is_stopped(pid_t pid)
+static bool is_task_stopped(const char *pid, const char *task)
 {
     char path[64], text[512];
 
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    snprintf(path, sizeof(path), "/proc/%.10s/task/%.10s/stat", pid, task);
     FILE *f = fopen(path, "re");
     if (!f)
         return false;
@@ -181,6 +182,24 @@ static bool is_stopped(pid_t pid)
     text[n] = '\0';
     const char *after_name = strrchr(text, ')');
     return after_name && after_name[1] == ' ' && after_name[2] == 'T';
+}
+
+/* All its threads: until its turn comes, one still does what it was woken for. */
+static bool is_stopped(pid_t pid)
+{
+    char number[16], path[64];
+    bool stopped = true;
+    const struct dirent *task;
+
+    snprintf(number, sizeof(number), "%d", (int)pid);
+    snprintf(path, sizeof(path), "/proc/%s/task", number);
+    DIR *tasks = opendir(path);
+    if (!tasks)
+        return false;
+    while (stopped && (task = readdir(tasks)) != NULL)
+        stopped = task->d_name[0] == '.' || is_task_stopped(number, task->d_name);
+    closedir(tasks);
+    return stopped;
 }
 
 void kit_process_ask_end(struct kit_process *p)
@@ -209,14 +228,9 @@ void kit_process_go_on(struct kit_process *p)
     kit_process_signal(p, SIGCONT);
 }
 
-/* Until it sleeps in state 'T' of /proc: SIGSTOP is not instant for every thread. */
 void kit_process_wait_stopped(struct kit_process *p)
 {
-    int status;
-
-    kit_until(waitpid(p->pid, &status, WUNTRACED | WNOHANG) > 0 || is_stopped(p->pid));
-    if (!is_stopped(p->pid))
-        kit_fail("%s did not stop but end", p->title);
+    kit_until(is_stopped(p->pid));
 }
 
 bool kit_process_reap(struct kit_process *p)

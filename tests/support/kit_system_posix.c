@@ -56,6 +56,11 @@ unsigned kit_count_fds(int pid)
     return pid == getpid() ? n - 1 : n; /* the one that reads the directory */
 }
 
+void kit_broker_wait_idle_after_first_use(struct kit_broker *b)
+{
+    kit_broker_wait_idle_fds(b);
+}
+
 unsigned long kit_listener_number(int family, uint16_t port)
 {
     char line[512];

@@ -26,6 +26,11 @@ unsigned kit_count_fds(int pid)
     return system_count_handles((DWORD)pid);
 }
 
+void kit_broker_wait_idle_after_first_use(struct kit_broker *b)
+{
+    b->idle_fds = kit_count_fds(b->process->pid);
+}
+
 bool kit_kill_pid(int pid)
 {
     HANDLE process = OpenProcess(PROCESS_TERMINATE, FALSE, (DWORD)pid);
