@@ -1,11 +1,10 @@
 /* UDP endpoints: each datagram is answered from the address it was sent to, by one worker or several, over both families, and
- * what waits in a socket outlives the workers. Shards and addresses of a network of its own: test_udp_endpoints_posix.c. */
+ * what waits in a socket outlives the workers. Shards, kills and addresses of a network of its own: test_udp_endpoints_posix.c.
+ */
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/integration/udp_endpoints_kit.h"
-
-#define LOST_BY_A_KILL 32u /* what udp_echo_worker reads at once */
 
 /* ---- everybody is answered ---- */
 
@@ -39,34 +38,6 @@ static void a_drain_under_load_loses_nothing(void **state)
 {
     (void)state;
     udp_drain_under_load("echo=[::]:0,protocol=udp,mode=share");
-}
-
-/* What it had read is gone with it, as promised to nobody; all else is answered. */
-static void a_killed_worker_loses_no_more_than_it_had_read(void **state)
-{
-    struct kit_broker *b = udp_start("echo=[::]:0,protocol=udp,mode=share");
-    unsigned n_kills = 10 * kit_scale();
-    struct kit_process *w = udp_start_echo(b, "u0", 1);
-    struct kit_udp u;
-
-    (void)state;
-    udp_open_clients(&u, b, 100 * n_kills);
-    for (unsigned i = 1; i <= n_kills; i++) {
-        char name[16];
-
-        kit_udp_send(&u, udp_window - 1);
-        kit_process_kill(w);
-        kit_udp_send(&u, 1);
-        snprintf(name, sizeof(name), "u%u", i);
-        w = udp_start_echo(b, name, 1);
-        kit_udp_collect_last(&u);
-        assert_true(kit_udp_repeat_lost(&u) <= LOST_BY_A_KILL);
-        kit_udp_collect(&u);
-    }
-    assert_int_equal(u.n_answered, udp_window * n_kills);
-    kit_udp_close(&u);
-    udp_stop_echo(w);
-    udp_finish(b);
 }
 
 /* ---- the sample ---- */
@@ -133,7 +104,6 @@ int main(int argc, char **argv)
         TEST(every_datagram_is_answered_on_two_sockets_of_one_port),
         TEST(datagrams_wait_for_the_next_worker),
         TEST(a_drain_under_load_loses_nothing),
-        TEST(a_killed_worker_loses_no_more_than_it_had_read),
         TEST(the_sample_answers_and_ends_politely),
         TEST(the_sample_says_what_is_wrong),
     };

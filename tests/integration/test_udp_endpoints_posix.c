@@ -1,4 +1,4 @@
-/* UDP endpoints, as far as it is POSIX alone: shards, addresses of a network of its own. */
+/* UDP endpoints, as far as it is POSIX alone: shards, kills amid the load, addresses of a network of its own. */
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -11,6 +11,8 @@
 #include "sockbroker/udp.h"
 #include "tests/integration/udp_endpoints_kit.h"
 #include "tests/support/fault.h"
+
+#define LOST_BY_A_KILL 32u /* what udp_echo_worker reads at once */
 
 /* ---- everybody is answered ---- */
 
@@ -284,6 +286,37 @@ static void a_client_stays_with_its_worker(void **state)
     udp_finish(b);
 }
 
+/* ---- a kill ---- */
+
+/* What it had read is gone with it, as promised to nobody; all else is answered. (When a reader is killed amid its call, Wine
+ * wakes nobody who waits for that socket any more.) */
+static void a_killed_worker_loses_no_more_than_it_had_read(void **state)
+{
+    struct kit_broker *b = udp_start("echo=[::]:0,protocol=udp,mode=share");
+    unsigned n_kills = 10 * kit_scale();
+    struct kit_process *w = udp_start_echo(b, "u0", 1);
+    struct kit_udp u;
+
+    (void)state;
+    udp_open_clients(&u, b, 100 * n_kills);
+    for (unsigned i = 1; i <= n_kills; i++) {
+        char name[16];
+
+        kit_udp_send(&u, udp_window - 1);
+        kit_process_kill(w);
+        kit_udp_send(&u, 1);
+        snprintf(name, sizeof(name), "u%u", i);
+        w = udp_start_echo(b, name, 1);
+        kit_udp_collect_last(&u);
+        assert_true(kit_udp_repeat_lost(&u) <= LOST_BY_A_KILL);
+        kit_udp_collect(&u);
+    }
+    assert_int_equal(u.n_answered, udp_window * n_kills);
+    kit_udp_close(&u);
+    udp_stop_echo(w);
+    udp_finish(b);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
 
 int main(int argc, char **argv)
@@ -296,6 +329,7 @@ int main(int argc, char **argv)
         TEST(a_link_local_address_with_its_zone_can_be_an_endpoint),
         TEST(datagrams_wait_for_the_next_worker_of_a_slot),
         TEST(each_slot_keeps_its_datagrams),
+        TEST(a_killed_worker_loses_no_more_than_it_had_read),
         TEST(a_drain_under_load_loses_nothing_of_a_slot),
         TEST(a_client_stays_with_its_worker),
     };

@@ -141,6 +141,8 @@ void kit_process_launch(struct kit_process *p, const char *program, const struct
         CloseHandle(made.hThread);
         p->pid = (int)made.dwProcessId;
         p->handle = made.hProcess;
+    } else {
+        fprintf(stderr, "%s: error %lu\n", program, GetLastError());
     }
     CloseHandle(in.theirs);
     CloseHandle(out.theirs);
