@@ -212,7 +212,7 @@ static void log_that_nobody_reads_blocks_nothing(void **state)
 {
     struct kit_broker b = { .dir = "/tmp/sbfault-XXXXXX" };
     struct sb_status_report r;
-    char fifo[192], control[80], order[256], junk[4096] = "";
+    char fifo[192], control[192], order[256], junk[4096] = "";
 
     (void)state;
     assert_non_null(mkdtemp(b.dir));
