@@ -13,6 +13,7 @@
 #define DATAGRAM_MAX 2048
 #define SOCKETS_MAX 64
 #define ROOM_WITHIN_MS 100
+#define LOOK_MS 1000      /* another worker may have ended between its wake-up and its call */
 #define LAST_BATCHES 1000 /* more than a queue holds */
 
 static struct sockbroker_datagram batch[BATCH];
@@ -117,10 +118,10 @@ int main(int argc, char **argv)
     watch(sockbroker_worker_fd(worker));
     make_room();
     while (st == SOCKBROKER_AGAIN) {
-        sockbroker_socket sock = watch_wait(-1);
+        sockbroker_socket sock = watch_wait(LOOK_MS);
 
         for (unsigned i = 0; i < n; i++) {
-            if (udp[i].sock == sock)
+            if (udp[i].sock == sock || sock == SOCKBROKER_SOCKET_NONE)
                 echo(&udp[i]);
         }
         if (sock == sockbroker_worker_fd(worker))
