@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <utlist.h>
 
 #include "broker/control.h"
@@ -230,7 +229,7 @@ static void leave(struct sb_giving *g)
     sb_rundir_forget(&g->broker->rundir);
     answer_success(g, frozen_us);
     sb_log_close();
-    _exit(0);
+    _Exit(0);
 }
 
 static void give(struct sb_giving *g)

@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "broker/command.h"
 #include "broker/custody.h"
@@ -109,7 +108,7 @@ void sb_taking_fail(struct sb_taking *t, const struct sockbroker_error *error)
              (int)SB_FAILURE_TEXT_MAX - 16, error->text);
     sb_takeover_send(t->channel, &t->message, NULL, sb_clock_ms() + FAREWELL_MS);
     sb_log_close();
-    _exit(SB_EXIT_FAILED);
+    _Exit(SB_EXIT_FAILED);
 }
 
 /* ---- Hello ---- */
