@@ -24,6 +24,39 @@ static SRWLOCK lock = SRWLOCK_INIT; /* guards what follows */
 static union sid *table;
 static uint32_t n_sids;
 
+/* ---- our own ---- */
+
+union token_user {
+    TOKEN_USER user;
+    BYTE room[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
+};
+
+static bool read_user(HANDLE token, union token_user *user_out)
+{
+    DWORD size;
+
+    return GetTokenInformation(token, TokenUser, user_out, sizeof(*user_out), &size);
+}
+
+static bool read_own(union token_user *own_out)
+{
+    HANDLE token;
+    bool read = false;
+
+    if (OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) {
+        read = read_user(token, own_out);
+        CloseHandle(token);
+    }
+    return read;
+}
+
+static bool is_own(PSID sid)
+{
+    union token_user own;
+
+    return read_own(&own) && EqualSid(sid, own.user.User.Sid);
+}
+
 /* ---- numbers ---- */
 
 static bool is_root(PSID sid)
@@ -54,21 +87,44 @@ static sockbroker_status add(PSID sid)
     return SOCKBROKER_OK;
 }
 
+/* Lock taken. */
+static sockbroker_status find_or_add(PSID sid, uint32_t *at_out)
+{
+    uint32_t i = find(sid);
+    sockbroker_status st = i == n_sids ? add(sid) : SOCKBROKER_OK;
+
+    if (!st)
+        *at_out = i;
+    return st;
+}
+
+/* Lock taken. Our own account has the first number in each process, whatever others it meets: what a broker notes of its own
+ * workers (a deposit's owner) the next broker reads. */
+static sockbroker_status begin_table(void)
+{
+    union token_user own;
+    uint32_t first;
+
+    if (n_sids)
+        return SOCKBROKER_OK;
+    return read_own(&own) ? find_or_add(own.user.User.Sid, &first) : SOCKBROKER_SYSTEM;
+}
+
 static sockbroker_status number_of(PSID sid, uint32_t *number_out)
 {
-    sockbroker_status st = SOCKBROKER_OK;
+    uint32_t at = 0;
 
     if (is_root(sid)) {
         *number_out = 0;
         return SOCKBROKER_OK;
     }
     AcquireSRWLockExclusive(&lock);
-    uint32_t i = find(sid);
-    if (i == n_sids)
-        st = add(sid);
+    sockbroker_status st = begin_table();
+    if (!st)
+        st = find_or_add(sid, &at);
     ReleaseSRWLockExclusive(&lock);
     if (!st)
-        *number_out = FIRST_NUMBER + i;
+        *number_out = FIRST_NUMBER + at;
     return st;
 }
 
@@ -88,18 +144,6 @@ static bool sid_of(uint32_t number, union sid *sid_out)
 
 /* ---- processes ---- */
 
-union token_user {
-    TOKEN_USER user;
-    BYTE room[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-};
-
-static bool read_user(HANDLE token, union token_user *user_out)
-{
-    DWORD size;
-
-    return GetTokenInformation(token, TokenUser, user_out, sizeof(*user_out), &size);
-}
-
 /* With the right in force: an administrator's ordinary processes have it switched off. */
 static bool acts_as_administrator(HANDLE token)
 {
@@ -115,19 +159,6 @@ static bool acts_as_administrator(HANDLE token)
         is_member = FALSE;
     CloseHandle(copy);
     return is_member;
-}
-
-static bool is_own(PSID sid)
-{
-    union token_user own;
-    HANDLE token;
-    bool same = false;
-
-    if (OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) {
-        same = read_user(token, &own) && EqualSid(sid, own.user.User.Sid);
-        CloseHandle(token);
-    }
-    return same;
 }
 
 static sockbroker_status number_of_token(HANDLE token, uint32_t *number_out)

@@ -1,8 +1,8 @@
 /* sid_win32.h: accounts of Windows (SIDs) as the small numbers that stand for users everywhere else.
  *
- * A number means something in this process only. 0 is SYSTEM, and any other account's process that acts as administrator: like
- * root, they may do everything anyway. The process's own account has a number of its own, also when it is an administrator.
- * Any thread may call.
+ * A number means something in this process only, but for two. 0 is SYSTEM, and any other account's process that acts as
+ * administrator: like root, they may do everything anyway. 1000 is the process's own account, also when it is an
+ * administrator's: what a broker notes of it, the one that comes after a crash understands. Any thread may call.
  */
 #ifndef SB_PROTO_SID_WIN32_H
 #define SB_PROTO_SID_WIN32_H

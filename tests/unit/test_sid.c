@@ -14,6 +14,18 @@
 
 /* ---- accounts ---- */
 
+/* Runs first: somebody else's number is asked for before ours. */
+static void our_own_number_is_that_of_our_next_process(void **state)
+{
+    uint32_t users, own;
+
+    (void)state;
+    assert_status(SOCKBROKER_OK, sb_sid_read("S-1-5-32-545", &users));
+    own = sb_sid_own();
+    assert_true(own == 1000 || own == 0); /* 0: a service */
+    assert_int_not_equal(users, own);
+}
+
 static void system_and_administrators_are_0(void **state)
 {
     static const char *const texts[] = { "S-1-5-18", "S-1-5-32-544", "SY", "BA" };
@@ -224,6 +236,7 @@ static void nobody_there_is_no_broker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        UNIT_TEST(our_own_number_is_that_of_our_next_process),
         UNIT_TEST(system_and_administrators_are_0),
         UNIT_TEST(an_account_keeps_its_number),
         UNIT_TEST(what_is_no_account_has_no_number),
