@@ -4,6 +4,9 @@
 
 #include <windows.h>
 
+#include <aclapi.h>
+#include <sddl.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -233,6 +236,113 @@ static void nobody_there_is_no_broker(void **state)
     assert_non_null(strstr(error.text, "sockbroker serve"));
 }
 
+/* ---- somebody else serves the pipe (F118) ---- */
+
+/* A process as we see one of another account: it cannot be asked who runs it. */
+static void hide_process(bool hidden)
+{
+    const wchar_t *rules = hidden ? L"D:(D;;GA;;;WD)" : L"D:(A;;GA;;;WD)";
+    PSECURITY_DESCRIPTOR descriptor = NULL;
+    BOOL is_there, is_default;
+    PACL list = NULL;
+
+    assert_true(ConvertStringSecurityDescriptorToSecurityDescriptorW(rules, SDDL_REVISION_1, &descriptor, NULL));
+    assert_true(GetSecurityDescriptorDacl(descriptor, &is_there, &list, &is_default));
+    assert_int_equal(SetSecurityInfo(GetCurrentProcess(), SE_KERNEL_OBJECT, DACL_SECURITY_INFORMATION, NULL, NULL, list, NULL),
+                     0);
+    LocalFree(descriptor);
+}
+
+/* An instance of the pipe that greets as a broker does, and counts what else it hears until its client has gone. */
+struct listener {
+    HANDLE pipe, thread;
+    DWORD n_heard;
+};
+
+static DWORD WINAPI greet_and_listen(LPVOID arg)
+{
+    static const char greeting[8] = { 0, 'S', 'P', 0, 0, 0x31, 0, 0 }; /* of a REP socket */
+    struct listener *l = arg;
+    char room[64];
+    DWORD n;
+
+    if (!ConnectNamedPipe(l->pipe, NULL) && GetLastError() != ERROR_PIPE_CONNECTED)
+        return 1;
+    WriteFile(l->pipe, greeting, sizeof(greeting), &n, NULL);
+    while (ReadFile(l->pipe, room, sizeof(room), &n, NULL))
+        l->n_heard += n;
+    return 0;
+}
+
+static void open_listener(struct listener *l, const char *name, const wchar_t *rules)
+{
+    SECURITY_ATTRIBUTES security = { sizeof(security), NULL, FALSE };
+    char path[128];
+
+    assert_true(
+        ConvertStringSecurityDescriptorToSecurityDescriptorW(rules, SDDL_REVISION_1, &security.lpSecurityDescriptor, NULL));
+    snprintf(path, sizeof(path), "\\\\.\\pipe\\%s", name);
+    l->n_heard = 0;
+    l->pipe = CreateNamedPipeA(path, PIPE_ACCESS_DUPLEX, PIPE_TYPE_BYTE | PIPE_WAIT, PIPE_UNLIMITED_INSTANCES, 4096, 4096, 0,
+                               &security);
+    assert_true(l->pipe != INVALID_HANDLE_VALUE);
+    LocalFree(security.lpSecurityDescriptor);
+    l->thread = CreateThread(NULL, 0, greet_and_listen, l, 0, NULL);
+    assert_non_null(l->thread);
+}
+
+/* What it has heard. */
+static DWORD close_listener(struct listener *l)
+{
+    assert_int_equal(WaitForSingleObject(l->thread, UNIT_PATIENCE_MS), WAIT_OBJECT_0);
+    CloseHandle(l->thread);
+    CloseHandle(l->pipe);
+    return l->n_heard;
+}
+
+/* Two instances: one for the client, one by which it looks whose pipe it is. */
+static sockbroker_status meet(const char *name, const wchar_t *rules, DWORD *n_heard_out, struct sockbroker_error *error)
+{
+    struct sb_client *client = NULL;
+    struct listener l[2];
+
+    for (size_t i = 0; i < 2; i++)
+        open_listener(&l[i], name, rules);
+    sockbroker_status st = sb_client_open(name, NULL, NULL, &client, error);
+    sb_client_close(client);
+    *n_heard_out = close_listener(&l[0]);
+    *n_heard_out += close_listener(&l[1]);
+    return st;
+}
+
+static void a_server_of_another_account_is_told_nothing(void **state)
+{
+    struct sockbroker_error error = { .status = SOCKBROKER_OK };
+    DWORD n_heard;
+
+    (void)state;
+    assert_status(SOCKBROKER_OK, sb_channel_prepare(&error));
+    hide_process(true);
+    sockbroker_status foreign = meet(unit_path("foreign"), L"O:BGD:(A;;GA;;;WD)", &n_heard, &error);
+    hide_process(false);
+    assert_status(SOCKBROKER_UNSAFE_PATH, foreign);
+    assert_non_null(strstr(error.text, "nothing was said to it"));
+    assert_int_equal(n_heard, 8); /* its greeting, which is the same for all */
+}
+
+static void a_server_that_hides_is_known_by_the_owner_of_its_pipe(void **state)
+{
+    struct sockbroker_error error = { .status = SOCKBROKER_OK };
+    DWORD n_heard;
+
+    (void)state;
+    assert_status(SOCKBROKER_OK, sb_channel_prepare(&error));
+    hide_process(true);
+    sockbroker_status own = meet(unit_path("own"), L"O:SYD:(A;;GA;;;WD)", &n_heard, &error);
+    hide_process(false);
+    assert_status(SOCKBROKER_OK, own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +356,8 @@ int main(void)
         UNIT_TEST(only_one_broker_has_a_name),
         cmocka_unit_test(the_pipe_tells_who_asks), /* nng keeps handles of its own from its first use on */
         cmocka_unit_test(nobody_there_is_no_broker),
+        cmocka_unit_test(a_server_of_another_account_is_told_nothing),
+        cmocka_unit_test(a_server_that_hides_is_known_by_the_owner_of_its_pipe),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
