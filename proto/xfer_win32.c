@@ -57,13 +57,20 @@ sockbroker_status sb_xfer_fill_record(sockbroker_socket worker, sockbroker_socke
     return SOCKBROKER_OK;
 }
 
+/* Windows notes the copy in dwProviderReserved, as the manual of WSPDuplicateSocket says, Wine in others that are reserved too.
+ * Without a note a new socket would be made. */
+static bool names_a_copy(const WSAPROTOCOL_INFOW *info)
+{
+    return info->dwProviderReserved || info->dwServiceFlags2 || info->dwServiceFlags3 || info->dwServiceFlags4;
+}
+
 /* The system believes whatever stands there, so what can be compared is. */
 static bool is_plausible(const WSAPROTOCOL_INFOW *info, const struct sb_record *record)
 {
     int family = record->info.socket_family == SOCKBROKER_IPV6 ? AF_INET6 : AF_INET;
     int type = record->info.type == SOCKBROKER_DATAGRAM ? SOCK_DGRAM : SOCK_STREAM;
 
-    return info->iVersion > 0 && info->iAddressFamily == family && info->iSocketType == type && info->dwServiceFlags3 != 0;
+    return info->iVersion > 0 && info->iAddressFamily == family && info->iSocketType == type && names_a_copy(info);
 }
 
 static bool is_of_kind(SOCKET sock, const struct sb_record *record)

@@ -248,6 +248,38 @@ static void refused(const struct sb_record *record)
     assert_int_equal(unit_count_descriptors(), before);
 }
 
+/* A description of such sockets, as any process can get it. */
+static void forget_copy(struct sb_record *record)
+{
+    WSAPROTOCOL_INFOW info;
+
+    memcpy(&info, record->protocol_info, sizeof(info));
+    info.dwServiceFlags2 = info.dwServiceFlags3 = info.dwServiceFlags4 = info.dwProviderReserved = 0;
+    memcpy(record->protocol_info, &info, sizeof(info));
+}
+
+/* Where Windows itself notes the copy: nothing here may look for the place where Wine does. */
+static void a_note_may_stand_where_windows_has_it(void **state)
+{
+    struct sb_record record;
+    WSAPROTOCOL_INFOW info;
+    sockbroker_socket sock;
+    struct unit_tcp t;
+
+    (void)state;
+    unit_tcp_open(&t, "127.0.0.1");
+    fill(&record, self(), t.server, false);
+    assert_status(SOCKBROKER_OK, sb_xfer_open_record(&record, &sock));
+    sb_socket_close(&sock);
+    forget_copy(&record);
+    memcpy(&info, record.protocol_info, sizeof(info));
+    info.dwProviderReserved = 4;
+    memcpy(record.protocol_info, &info, sizeof(info));
+    assert_status(SOCKBROKER_OK, sb_xfer_open_record(&record, &sock)); /* Wine makes a new one of it */
+    sb_socket_close(&sock);
+    unit_tcp_close(&t);
+}
+
 /* F113, F115: only what a broker of this word size made, whole, and of the kind that the record says. */
 static void what_no_broker_made_is_refused(void **state)
 {
@@ -271,6 +303,9 @@ static void what_no_broker_made_is_refused(void **state)
     }
     bad = good;
     memset(bad.protocol_info, 0, sizeof(bad.protocol_info));
+    refused(&bad);
+    bad = good;
+    forget_copy(&bad);
     refused(&bad);
     bad = good;
     bad.info.socket_family = SOCKBROKER_IPV6;
@@ -317,6 +352,7 @@ int main(int argc, char **argv)
         UNIT_TEST(an_unopened_copy_ends_with_its_process),
         UNIT_TEST(nothing_is_made_for_a_process_that_has_ended),
         UNIT_TEST(what_no_broker_made_is_refused),
+        UNIT_TEST(a_note_may_stand_where_windows_has_it),
         UNIT_TEST(what_is_no_socket_is_not_given),
         UNIT_TEST(there_is_no_pair),
     };
