@@ -73,13 +73,17 @@ static bool is_plausible(const WSAPROTOCOL_INFOW *info, const struct sb_record *
     return info->iVersion > 0 && info->iAddressFamily == family && info->iSocketType == type && names_a_copy(info);
 }
 
-static bool is_of_kind(SOCKET sock, const struct sb_record *record)
+/* A system that believes all gives the number of any handle back as a socket: one that is none was ours before, and stays. */
+static bool is_of_kind(SOCKET *sock, const struct sb_record *record)
 {
     int type = 0;
     int len = sizeof(type);
 
-    return getsockopt(sock, SOL_SOCKET, SO_TYPE, (char *)&type, &len) == 0 &&
-           type == (record->info.type == SOCKBROKER_DATAGRAM ? SOCK_DGRAM : SOCK_STREAM);
+    if (getsockopt(*sock, SOL_SOCKET, SO_TYPE, (char *)&type, &len)) {
+        *sock = WSAGetLastError() == WSAENOTSOCK ? INVALID_SOCKET : *sock;
+        return false;
+    }
+    return type == (record->info.type == SOCKBROKER_DATAGRAM ? SOCK_DGRAM : SOCK_STREAM);
 }
 
 static sockbroker_status open_info(WSAPROTOCOL_INFOW *info, const struct sb_record *record, SOCKET *sock_out)
@@ -90,7 +94,7 @@ static sockbroker_status open_info(WSAPROTOCOL_INFOW *info, const struct sb_reco
     if (sock == INVALID_SOCKET)
         return WSAGetLastError() == WSAEINVAL ? SOCKBROKER_BAD_MESSAGE : sb_oserr_status(WSAGetLastError());
     sockbroker_status st =
-        is_of_kind(sock, record) ? sb_socket_set_nonblocking(sock, record->info.nonblocking) : SOCKBROKER_BAD_MESSAGE;
+        is_of_kind(&sock, record) ? sb_socket_set_nonblocking(sock, record->info.nonblocking) : SOCKBROKER_BAD_MESSAGE;
     if (!st)
         *sock_out = sb_socket_take(&sock);
     sb_socket_close(&sock);

@@ -318,6 +318,29 @@ static void what_no_broker_made_is_refused(void **state)
     unit_tcp_close(&t);
 }
 
+/* F115: a number that another process has made up may be that of any handle of ours, and is not closed for it. */
+static void a_handle_that_is_no_socket_stays_open(void **state)
+{
+    HANDLE event = CreateEventW(NULL, TRUE, TRUE, NULL);
+    struct sb_record record;
+    WSAPROTOCOL_INFOW info;
+    sockbroker_socket copy;
+    struct unit_tcp t;
+
+    (void)state;
+    unit_tcp_open(&t, "127.0.0.1");
+    fill(&record, self(), t.server, false);
+    memcpy(&info, record.protocol_info, sizeof(info));
+    assert_status(SOCKBROKER_OK, sb_xfer_open_record(&record, &copy));
+    info.dwServiceFlags3 = (DWORD)(uintptr_t)event; /* where Wine has it; to Windows it says nothing */
+    memcpy(record.protocol_info, &info, sizeof(info));
+    refused(&record);
+    assert_int_equal(WaitForSingleObject(event, 0), WAIT_OBJECT_0);
+    CloseHandle(event);
+    sb_socket_close(&copy);
+    unit_tcp_close(&t);
+}
+
 static void what_is_no_socket_is_not_given(void **state)
 {
     sockbroker_socket event = (sockbroker_socket)CreateEventW(NULL, FALSE, FALSE, NULL);
@@ -353,6 +376,7 @@ int main(int argc, char **argv)
         UNIT_TEST(nothing_is_made_for_a_process_that_has_ended),
         UNIT_TEST(what_no_broker_made_is_refused),
         UNIT_TEST(a_note_may_stand_where_windows_has_it),
+        UNIT_TEST(a_handle_that_is_no_socket_stays_open),
         UNIT_TEST(what_is_no_socket_is_not_given),
         UNIT_TEST(there_is_no_pair),
     };
