@@ -4,6 +4,9 @@
 
 #include <windows.h>
 
+#include <aclapi.h>
+#include <sddl.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -341,6 +344,67 @@ static void a_handle_that_is_no_socket_stays_open(void **state)
     unit_tcp_close(&t);
 }
 
+/* F113: not as what it was. Wine does not look whose it is, so the number must be nothing here. */
+static void a_record_for_another_process_opens_nothing(void **state)
+{
+    struct sb_record record;
+    WSAPROTOCOL_INFOW info;
+    struct child c;
+    struct unit_tcp t;
+    DWORD flags;
+
+    (void)state;
+    unit_tcp_open(&t, "127.0.0.1");
+    start_child(&c, "wait");
+    do { /* what it was given goes with it */
+        fill(&record, (sockbroker_socket)c.process, t.server, false);
+        memcpy(&info, record.protocol_info, sizeof(info));
+    } while (GetHandleInformation((HANDLE)(uintptr_t)info.dwServiceFlags3, &flags));
+    refused(&record);
+    assert_int_equal(finish_child(&c), 0);
+    CloseHandle(c.process);
+    unit_tcp_close(&t);
+}
+
+/* ---- F114: a worker whose process the broker may not use ---- */
+
+static void allow_others(HANDLE process, const wchar_t *rules)
+{
+    PSECURITY_DESCRIPTOR descriptor = NULL;
+    BOOL is_there, is_default;
+    PACL list = NULL;
+
+    assert_true(ConvertStringSecurityDescriptorToSecurityDescriptorW(rules, SDDL_REVISION_1, &descriptor, NULL));
+    assert_true(GetSecurityDescriptorDacl(descriptor, &is_there, &list, &is_default));
+    assert_int_equal(SetSecurityInfo(process, SE_KERNEL_OBJECT, DACL_SECURITY_INFORMATION, NULL, NULL, list, NULL), 0);
+    LocalFree(descriptor);
+}
+
+static void without_the_right_to_duplicate_there_is_no_worker(void **state)
+{
+    struct sb_peer peer = SB_PEER_NONE;
+    sockbroker_socket watched = SOCKBROKER_SOCKET_NONE;
+    struct sb_record record;
+    struct child c;
+    struct unit_tcp t;
+    int os_code = 0;
+
+    (void)state;
+    unit_tcp_open(&t, "127.0.0.1");
+    start_child(&c, "wait");
+    allow_others(c.process, L"D:(A;;0x101000;;;WD)"); /* to look and to wait, no more */
+    assert_status(SOCKBROKER_PERMISSION, sb_peer_open_pid(GetProcessId(c.process), &peer));
+    assert_status(SOCKBROKER_OK, sb_peer_watch_pid(GetProcessId(c.process), &watched));
+    describe(&record, false);
+    assert_status(SOCKBROKER_PERMISSION, sb_xfer_fill_record(watched, t.server, &record, &os_code));
+    assert_int_not_equal(os_code, 0);
+    assert_int_equal(record.protocol_info_len, 0);
+    sb_socket_close(&watched);
+    assert_int_equal(finish_child(&c), 0);
+    CloseHandle(c.process);
+    unit_tcp_close(&t);
+}
+
 static void what_is_no_socket_is_not_given(void **state)
 {
     sockbroker_socket event = (sockbroker_socket)CreateEventW(NULL, FALSE, FALSE, NULL);
@@ -377,6 +441,8 @@ int main(int argc, char **argv)
         UNIT_TEST(what_no_broker_made_is_refused),
         UNIT_TEST(a_note_may_stand_where_windows_has_it),
         UNIT_TEST(a_handle_that_is_no_socket_stays_open),
+        UNIT_TEST(a_record_for_another_process_opens_nothing),
+        UNIT_TEST(without_the_right_to_duplicate_there_is_no_worker),
         UNIT_TEST(what_is_no_socket_is_not_given),
         UNIT_TEST(there_is_no_pair),
     };
