@@ -129,6 +129,19 @@ static sockbroker_status take_in(struct sb_broker *b, const struct sb_hand *hand
     return st;
 }
 
+/* It came too late: its grant has ended. This process has the socket all the same, and its client would wait for us. */
+static void discard(struct sb_broker *b, const struct sb_hand *hand, const struct sb_peer *peer)
+{
+    sockbroker_socket sock = SOCKBROKER_SOCKET_NONE;
+    struct sb_record record;
+
+    if (hand->protocol_info_len != sizeof(WSAPROTOCOL_INFOW) || !sb_process_is_own_user(peer->uid))
+        return;
+    describe(hand, &record);
+    if (!sb_xfer_open_record(&record, &sock))
+        sb_closer_close(b, &sock);
+}
+
 /* What is opened is a handle of this process, so a lie in it would be about one of ours: taken only from those who could do
  * anything to this process anyway. */
 static void leave(struct sb_broker *b, const struct sb_hand *hand, struct sb_grant *grant, struct sb_call *call)
@@ -153,12 +166,14 @@ static void serve_grant(struct sb_broker *b, const struct sb_hand *hand, const s
     const char *cause;
     sockbroker_status st = sb_grant_claim(b, &hand->hello, peer, &grant, &cause);
 
-    if (st)
+    if (st) {
+        discard(b, hand, peer);
         answer(call, sb_greeting_refuse(b, st, peer, cause), cause, NULL);
-    else if (grant->kind->is_inward)
+    } else if (grant->kind->is_inward) {
         leave(b, hand, grant, call);
-    else
+    } else {
         hand_out(grant, call);
+    }
 }
 
 void sb_greeting_hand(struct sb_broker *b, const struct sb_hand *hand, struct sb_call *call)

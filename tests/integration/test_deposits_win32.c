@@ -1,6 +1,10 @@
 /* Deposits, as far as Windows is another matter. */
 #include <string.h>
 
+#include "proto/channel.h"
+#include "proto/rundir.h"
+#include "proto/socket.h"
+#include "proto/xfer.h"
 #include "tests/support/kit_deposit.h"
 #include "tests/support/net.h"
 
@@ -28,10 +32,57 @@ static void numbers_of_accounts_are_refused(void **state)
     kit_broker_stop(b);
 }
 
+/* A Hand for a grant that has ended, with a socket that is the broker's from when its record was made. */
+static void hand_late(struct sb_client *client, sockbroker_socket sock)
+{
+    struct sb_record record = { .info = { .socket_family = SOCKBROKER_IPV6, .type = SOCKBROKER_STREAM } };
+    struct sb_request request = { .kind = SB_REQUEST_HAND, .as.hand.hello = { .session_id = 1, .grant_id = 1ull << 63 | 1 } };
+    sockbroker_socket process = SOCKBROKER_SOCKET_NONE;
+    struct sockbroker_error error;
+    struct sb_reply reply;
+    int os_code = 0;
+
+    assert_int_equal(sb_client_open_server(client, &process), SOCKBROKER_OK);
+    assert_int_equal(sb_xfer_fill_record(process, sock, &record, &os_code), SOCKBROKER_OK);
+    sb_socket_close(&process);
+    request.as.hand.protocol_info_layout = record.protocol_info_layout;
+    request.as.hand.protocol_info_len = record.protocol_info_len;
+    memcpy(request.as.hand.protocol_info, record.protocol_info, record.protocol_info_len);
+    assert_int_equal(sb_client_call(client, &request, SB_REPLY_HANDED, KIT_WAIT_MS, &reply, &error), SOCKBROKER_OK);
+    assert_int_equal(reply.as.handed.status, SOCKBROKER_NOT_FOUND);
+}
+
+static void what_comes_too_late_is_closed(void **state)
+{
+    struct kit_broker *b = kit_broker_start(&(struct kit_start){ .args = { "--endpoint", "web=[::]:0" } });
+    char dir[SB_RUNDIR_MAX], path[SB_PATH_MAX], byte;
+    struct sockbroker_error error;
+    struct sb_client *client = NULL;
+    sockbroker_socket listener = net_open_bound("::1", 0, SOCK_STREAM);
+
+    (void)state;
+    assert_int_equal(listen(listener, 1), 0);
+    sockbroker_socket far_end = net_open(AF_INET6, SOCK_STREAM);
+    assert_true(net_connect(far_end, "::1", net_port(listener)));
+    sockbroker_socket sock = net_accept(listener);
+    assert_int_equal(sb_channel_prepare(&error), SOCKBROKER_OK);
+    assert_int_equal(sb_rundir_find(b->dir, dir, &error), SOCKBROKER_OK);
+    sb_rundir_path(dir, SB_RUNDIR_CONTROL, path);
+    assert_int_equal(sb_client_open(path, NULL, NULL, &client, &error), SOCKBROKER_OK);
+    hand_late(client, sock);
+    net_close(&sock);
+    assert_int_equal(net_receive(far_end, &byte, 1), 0); /* the last copy */
+    sb_client_close(client);
+    net_close(&far_end);
+    net_close(&listener);
+    kit_broker_stop(b);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(numbers_of_accounts_are_refused, kit_setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(what_comes_too_late_is_closed, kit_setup, kit_teardown),
     };
 
     return kit_main(tests, argc, argv);
