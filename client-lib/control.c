@@ -15,6 +15,7 @@
 #define RETRY_MOST_MS 1000
 #define YOUNG_MS 250 /* who forgets a session that is older is another broker, not one that does not want it */
 #define CALL_TIMEOUT_MS 5000
+#define LAST_ANSWER_MS 1000   /* it was sent before the answer to the Detach, which is there */
 #define MISSING_AFTER_MS 1000 /* carrier = message: how long one half may be late */
 
 static sockbroker_status make_link(struct sockbroker_worker *w, const struct sb_attached *attached, struct sb_link **link_out,
@@ -495,6 +496,17 @@ static void give_back_pending(struct sockbroker_worker *w)
     }
 }
 
+/* The broker answers the Next before the Detach, but each answer has a thread of its own here. */
+static void await_last_answer(struct sockbroker_worker *w)
+{
+    uint64_t until_ms = sb_clock_ms() + LAST_ANSWER_MS;
+
+    sb_lock_take(w->lock);
+    for (uint64_t now_ms = sb_clock_ms(); !w->next_answered && !w->connection_lost && now_ms < until_ms; now_ms = sb_clock_ms())
+        sb_lock_wait(w->lock, (int64_t)(until_ms - now_ms));
+    sb_lock_drop(w->lock);
+}
+
 /* No other thread is in here any more. */
 void sb_control_leave(struct sockbroker_worker *w)
 {
@@ -505,7 +517,8 @@ void sb_control_leave(struct sockbroker_worker *w)
     give_back_pending(w);
     if (reply && w->client && w->link) {
         request.as.detach = w->link->session;
-        sb_client_call(w->client, &request, SB_REPLY_DONE, CALL_TIMEOUT_MS, reply, NULL);
+        if (!sb_client_call(w->client, &request, SB_REPLY_DONE, CALL_TIMEOUT_MS, reply, NULL))
+            await_last_answer(w);
         take_answer(w); /* what came before the broker heard of it: its sockets are closed with the others */
     }
     free(reply);

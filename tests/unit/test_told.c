@@ -12,11 +12,12 @@
 #include "proto/xfer.h"
 #include "sockbroker/worker.h"
 
-/* Tells the record, and once more when `again` is set. */
+/* Tells the record, and once more when `again` is set; or only when the worker leaves. */
 struct broker {
+    bool tells_last;
     struct sb_server *server;
     struct sb_record record;
-    HANDLE bell, again, seen, over; /* seen: the worker has what it was told the second time; over: it has left */
+    HANDLE bell, again, seen, over; /* seen: the worker has what it was told the second time, or asks; over: it has left */
     struct sb_call *next;           /* parked */
     unsigned n_told;
     unsigned n_settled;
@@ -79,12 +80,14 @@ static void serve(struct broker *b, struct sb_call *call)
         return;
     case SB_REQUEST_NEXT:
         b->next = call;
-        if (b->n_told == 2)
+        if (b->n_told == 2 || b->tells_last)
             SetEvent(b->seen);
         return;
     default: /* it leaves */
         reply.kind = SB_REPLY_DONE;
         sb_call_reply(call, &reply);
+        if (b->tells_last)
+            tell(b);
         SetEvent(b->over);
     }
 }
@@ -98,7 +101,7 @@ static DWORD WINAPI run(LPVOID arg)
     for (;;) {
         while (sb_server_take(b->server, &call, &request))
             serve(b, call);
-        if (b->next && b->n_told < 2 && b->n_settled == b->n_told)
+        if (b->next && !b->tells_last && b->n_told < 2 && b->n_settled == b->n_told)
             tell(b);
         if (WaitForMultipleObjects(2, events, FALSE, UNIT_PATIENCE_MS) != WAIT_OBJECT_0 + 1)
             break;
@@ -189,10 +192,38 @@ static void a_record_that_is_told_twice_is_opened_once(void **state)
     unit_tcp_close(&t);
 }
 
+/* Two answers that come at once are taken in any order. */
+static void what_it_is_told_when_it_leaves_is_closed(void **state)
+{
+    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
+    struct sockbroker_worker *worker = NULL;
+    struct sockbroker_error error;
+    struct broker b = { .tells_last = true };
+    struct unit_tcp t;
+    char byte;
+
+    (void)state;
+    unit_tcp_open(&t, "::1");
+    make_record(&b.record, t.server);
+    sb_socket_close(&t.server);
+    options.dir = unit_path("last");
+    options.endpoints = "web";
+    HANDLE thread = start(&b, options.dir);
+    assert_status(SOCKBROKER_OK, sockbroker_worker_open(&options, &worker, &error));
+    assert_int_equal(WaitForSingleObject(b.seen, UNIT_PATIENCE_MS), WAIT_OBJECT_0); /* its Next is there */
+    sockbroker_worker_close(worker);
+    finish(&b, thread);
+    assert_int_equal(b.n_told, 1);
+    assert_true(unit_wait_readable(t.client));
+    assert_int_equal(recv(t.client, &byte, 1, 0), 0);
+    unit_tcp_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_record_that_is_told_twice_is_opened_once, unit_setup), /* nng keeps handles of its own */
+        cmocka_unit_test_setup(what_it_is_told_when_it_leaves_is_closed, unit_setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
