@@ -64,6 +64,7 @@ static void detach(struct sb_session *s, struct sb_call *call)
 {
     struct sb_reply reply = { .kind = SB_REPLY_DONE };
 
+    s->has_left = true;
     sb_session_end(s, "detached");
     reply.as.done_count = 1;
     sb_call_reply(call, &reply);

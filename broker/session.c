@@ -342,14 +342,16 @@ static void close_handles(struct sb_session *s)
         free(s);
 }
 
-/* Taken and not acked. Another worker may have it only if this one is dead and left no trace on it. */
+/* Taken and not acked. Another worker may have it only if this one is dead and left no trace on it; or if it has left, where it
+ * could not be withdrawn: told is as far as it came. */
 static void judge_taken(struct sb_session *s, bool is_dead)
 {
+    bool is_free = is_dead || (s->has_left && !sb_session_has_pair(s));
     struct sb_conn *c, *tmp;
 
     DL_FOREACH_SAFE(s->leases, c, tmp) {
         sb_session_remove_lease(s, c, false);
-        if (is_dead && sb_conn_is_untouched(c))
+        if (is_free && sb_conn_is_untouched(c))
             sb_dispatch_again(c);
         else
             sb_dispatch_in_doubt(c, is_dead);

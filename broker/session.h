@@ -79,6 +79,7 @@ struct sb_session {
     bool drain_told;
     bool stopping_told;
     bool kill_sent;
+    bool has_left;  /* in order: its application gets nothing more of what it was told */
     uint64_t probe; /* number of the outstanding probe, 0 = none */
 
     struct sb_slot *slot; /* of the worker that the broker started, NULL of others */
