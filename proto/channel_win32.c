@@ -51,7 +51,9 @@ void sb_nng_identify(nng_pipe pipe, struct sb_nng_peer *peer_out)
 
 /* ---- who may connect ---- */
 
-/* Everything to us and SYSTEM; to connect, to administrators and the users that were named; nothing from other machines. */
+/* Everything to us and SYSTEM; to connect, to administrators and the users that were named. nng has the system reject other
+ * machines (PIPE_REJECT_REMOTE_CLIENTS); to deny NETWORK as well would shut out who has come to this one by SSH, us included.
+ */
 static bool write_rules(const struct sb_server_options *options, char *rules_out, size_t size)
 {
     char sid[SB_SID_TEXT_MAX];
@@ -61,7 +63,7 @@ static bool write_rules(const struct sb_server_options *options, char *rules_out
     sb_sid_text(own, sid);
     if (own == UINT32_MAX)
         return false;
-    len = snprintf(rules_out, size, "O:%sD:P(D;;GA;;;NU)(A;;GA;;;%s)(A;;GA;;;SY)(A;;" CONNECT ";;;BA)", sid, sid);
+    len = snprintf(rules_out, size, "O:%sD:P(A;;GA;;;%s)(A;;GA;;;SY)(A;;" CONNECT ";;;BA)", sid, sid);
     for (uint32_t i = 0; i < options->n_users && len > 0 && (size_t)len < size; i++) {
         if (options->users[i] == 0 || options->users[i] == own)
             continue;
