@@ -4,6 +4,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "broker/config_system.h"
 #include "broker/control.h"
 #include "broker/custody.h"
 #include "broker/deposit.h"
@@ -123,6 +124,19 @@ void sb_broker_stop(struct sb_broker *b)
         uv_stop(&b->loop);
 }
 
+/* Also when there is no memory to see it: a warning too many. */
+static bool admits_somebody_new(const struct sb_broker *b, const struct sb_config *fresh)
+{
+    struct sb_id_list old = { NULL, 0 }, now = { NULL, 0 };
+    bool admits = sb_config_list_users(&b->config, &old) || sb_config_list_users(fresh, &now);
+
+    for (size_t i = 0; i < now.n && !admits; i++)
+        admits = !sb_id_list_has(&old, now.ids[i]);
+    free(old.ids);
+    free(now.ids);
+    return admits;
+}
+
 /* What is read once at start keeps its value. */
 static void keep_fixed(const struct sb_broker *b, struct sb_config *fresh)
 {
@@ -130,6 +144,8 @@ static void keep_fixed(const struct sb_broker *b, struct sb_config *fresh)
         fresh->max_sessions != b->config.max_sessions || fresh->max_connections != b->config.max_connections ||
         fresh->keeper != b->config.keeper)
         sb_log(SB_LOG_WARNING, "needs_restart", "keys=\"dir dir_mode max_sessions max_connections keeper\"");
+    if (sb_config_system_fixes_users && admits_somebody_new(b, fresh))
+        sb_log(SB_LOG_WARNING, "needs_restart", "keys=\"allow_uid connect_uid\" effect=\"who is new there cannot connect\"");
     memcpy(fresh->dir, b->config.dir, sizeof(fresh->dir));
     fresh->dir_mode = b->config.dir_mode;
     fresh->max_sessions = b->config.max_sessions;

@@ -10,6 +10,9 @@ extern const enum sb_keeping sb_config_system_keeper;
 extern const enum sb_carrier sb_config_system_carrier;
 extern const uint32_t sb_config_system_ack_timeout_ms;
 
+/* Who may connect at all is settled when the broker starts. */
+extern const bool sb_config_system_fixes_users;
+
 /* Why this cannot be had here, and what to write instead; NULL when it can. */
 const char *sb_config_system_refuses(const struct sb_config *config);
 const char *sb_config_system_refuses_endpoint(const struct sb_endpoint_config *endpoint);

@@ -5,6 +5,7 @@
 const enum sb_keeping sb_config_system_keeper = SB_KEEPING_KEEPER;
 const enum sb_carrier sb_config_system_carrier = SB_CARRIER_MESSAGE;
 const uint32_t sb_config_system_ack_timeout_ms = 15000; /* nothing can be withdrawn before: a worker is ended after 30 s */
+const bool sb_config_system_fixes_users = true; /* in the rules of the pipe */
 
 const char *sb_config_system_refuses(const struct sb_config *config)
 {

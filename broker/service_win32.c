@@ -1,5 +1,7 @@
 #include "broker/service_win32.h"
 
+#include <stdlib.h>
+
 #include "broker/keeper_letter_win32.h"
 #include "broker/signals_win32.h"
 
@@ -45,8 +47,10 @@ const wchar_t *sb_service_name(void)
 
 void sb_service_tell(enum sb_service_state state)
 {
-    if (!service.manager)
+    if (!service.manager) {
+        service.exit_code = EXIT_FAILURE;
         return;
+    }
     if (state == SB_SERVICE_RUNNING)
         report_state(SERVICE_RUNNING, 0);
     else

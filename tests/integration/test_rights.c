@@ -1,4 +1,5 @@
-/* A worker whose process the broker may not use (F114): told so when it attaches, and the next one with the right is served. */
+/* Who may be a worker, as far as Windows is another matter: one whose process the broker may not use (F114) is told so when it
+ * attaches, and the next one with the right is served; accounts that are admitted later. */
 #include "tests/support/kit.h"
 
 #include <winsock2.h>
@@ -48,10 +49,28 @@ static void without_the_right_to_give_it_sockets_there_is_no_worker(void **state
     kit_broker_stop(b);
 }
 
+/* The rules of the pipe are made at the start. */
+static void who_is_admitted_later_waits_for_a_restart(void **state)
+{
+    struct kit_config c;
+
+    (void)state;
+    kit_config_open(&c, "endpoint web { address = \"[::]:0\" }\n");
+    struct kit_broker *b = kit_broker_start(&(struct kit_start){ .args = { "--config", c.path } });
+    kit_broker_reload(b, "event=reloaded");
+    assert_false(kit_process_has_log(b->process, "event=needs_restart"));
+    kit_config_write(&c, "endpoint web {\n address = \"[::]:0\"\n allow_uid = S-1-5-19\n}\n");
+    kit_broker_reload(b, "event=reloaded");
+    assert_true(kit_process_has_log(b->process, "event=needs_restart keys=\"allow_uid"));
+    kit_broker_stop(b);
+    kit_config_close(&c);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(without_the_right_to_give_it_sockets_there_is_no_worker, kit_setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(who_is_admitted_later_waits_for_a_restart, kit_setup, kit_teardown),
     };
 
     return kit_main(tests, argc, argv);
