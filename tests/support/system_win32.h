@@ -11,9 +11,6 @@
 /* Sockets, pipes and files; of threads, events and their like the system and its libraries open more as they go. */
 unsigned system_count_handles(DWORD pid);
 
-/* Of this process. */
-unsigned system_count_sockets(void);
-
 /* A new folder whose name begins so, among the temporary files; its path has no backslash. */
 bool system_make_folder(const char *prefix, char *path_out, size_t room);
 
