@@ -24,8 +24,10 @@ struct kit_process *kit_process_start(const char *title, const char *program, co
     kit_process_launch(p, program, how);
     p->next = processes;
     processes = p;
-    if (p->pid < 0)
+    if (p->pid < 0) {
+        p->pid = 0; /* nobody to wait for */
         kit_fail("%s did not start", program);
+    }
     return p;
 }
 

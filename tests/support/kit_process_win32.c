@@ -15,6 +15,7 @@
 #define PIPE_ROOM (1u << 20)
 #define LOOK_MS 2 /* a pipe cannot be waited for together with others */
 #define KILLED 137
+#define STARTS 3
 
 /* ---- start ---- */
 
@@ -105,6 +106,20 @@ static struct ends open_pipe(bool they_read)
     return e;
 }
 
+/* Wine loses one start in some thousands before the program's first step, whatever the program is, and says so with an error
+ * that has no other use here. */
+static bool start(const char *program, char *line, DWORD flags, char *environment, STARTUPINFOA *how,
+                  PROCESS_INFORMATION *made_out)
+{
+    for (int i = 0; i < STARTS; i++) {
+        if (CreateProcessA(program, line, NULL, NULL, TRUE, flags, environment, NULL, how, made_out))
+            return true;
+        if (GetLastError() != ERROR_INTERNAL_ERROR)
+            return false;
+    }
+    return false;
+}
+
 /* Only the two handles are inherited. */
 static bool create(const char *program, char *line, char *environment, bool console, HANDLE in, HANDLE out,
                    PROCESS_INFORMATION *made_out)
@@ -123,7 +138,7 @@ static bool create(const char *program, char *line, char *environment, bool cons
     bool good = how.lpAttributeList && InitializeProcThreadAttributeList(how.lpAttributeList, 1, 0, &size) &&
                 UpdateProcThreadAttribute(how.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, handles, sizeof(handles),
                                           NULL, NULL) &&
-                CreateProcessA(program, line, NULL, NULL, TRUE, flags, environment, NULL, &how.StartupInfo, made_out);
+                start(program, line, flags, environment, &how.StartupInfo, made_out);
     free(how.lpAttributeList);
     return good;
 }
