@@ -1,7 +1,7 @@
-#include <stdio.h>
 #include <string.h>
 
 #include "tests/integration/share_kit.h"
+#include "tests/support/format.h"
 #include "tests/support/net.h"
 
 struct kit_broker *share_start(const char *endpoint)
@@ -44,9 +44,9 @@ void share_check_all_or_nothing(const char *mode, int taken_family)
 
     kit_config_open(&c, "endpoint web { address = \"[::]:0\" }\n");
     struct kit_broker *b = kit_broker_start(&(struct kit_start){ .args = { "--config", c.path } });
-    snprintf(text, sizeof(text),
-             "endpoint web { address = \"[::]:0\" }\nendpoint two { address = \"[::]:%u\"\n family = split\n mode = %s }\n",
-             port, mode);
+    format_text(text, sizeof(text),
+                "endpoint web { address = \"[::]:0\" }\nendpoint two { address = \"[::]:%u\"\n family = split\n mode = %s }\n",
+                port, mode);
     kit_config_write(&c, text);
     kit_broker_reload(b, "event=reload_failed");
     kit_broker_wait_log(b, taken_family == AF_INET ? "endpoint two: bind 0.0.0.0:" : "endpoint two: bind [::]:");
@@ -66,8 +66,8 @@ void share_check_removal(const char *mode)
     struct kit_load_result r;
     char text[160];
 
-    snprintf(text, sizeof(text), "endpoint web { address = \"[::]:0\"\n mode = %s }\nendpoint other { address = \"[::]:0\" }\n",
-             mode);
+    format_text(text, sizeof(text),
+                "endpoint web { address = \"[::]:0\"\n mode = %s }\nendpoint other { address = \"[::]:0\" }\n", mode);
     kit_config_open(&c, text);
     struct kit_broker *b = kit_broker_start(&(struct kit_start){ .args = { "--config", c.path } });
     struct kit_process *w1 = share_start_worker(b, "w1"), *w2 = share_start_worker(b, "w2");
@@ -147,7 +147,7 @@ void share_check_no_leak(const char *endpoint)
 
     for (unsigned i = 0; i < CYCLES; i += AT_ONCE) {
         for (unsigned k = 0; k < AT_ONCE; k++) {
-            snprintf(name, sizeof(name), "w%u", i + k);
+            format_text(name, sizeof(name), "w%u", i + k);
             w[k] = kit_worker_launch(b, name, "accept", NULL);
         }
         for (unsigned k = 0; k < AT_ONCE; k++) {

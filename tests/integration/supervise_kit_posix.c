@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/integration/supervise_kit.h"
+#include "tests/support/format.h"
 
 const char how_struck[] = "how=\"was killed by signal 9\"";
 const char how_asked[] = "how=\"exited with 0\"";
@@ -22,7 +23,7 @@ static pid_t parent_of(const char *pid)
     char path[64], text[512];
     int parent = 0;
 
-    snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
+    format_text(path, sizeof(path), "/proc/%.20s/stat", pid);
     FILE *f = fopen(path, "re");
     if (!f)
         return 0;

@@ -3,13 +3,13 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 
 #define OUTPUT 8192
 #define HOSTS "127.0.0.1 many.test\n2001:db8::1 many.test\n::1 many.test\n"
@@ -22,7 +22,7 @@ struct file {
 
 static void open_file(struct file *f, const char *text)
 {
-    snprintf(f->path, sizeof(f->path), "/tmp/sbkit-addresses-XXXXXX");
+    format_text(f->path, sizeof(f->path), "/tmp/sbkit-addresses-XXXXXX");
     int fd = mkstemp(f->path);
 
     if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
@@ -371,7 +371,7 @@ static void a_wrong_table_is_refused_with_its_line(void **state)
         close_file(&table);
     }
     for (unsigned i = 0; i <= SOCKBROKER_POLICIES_MAX; i++)
-        snprintf(many + strlen(many), sizeof(many) - strlen(many), "10.0.0.%u 1 1\n", i);
+        format_text(many + strlen(many), sizeof(many) - strlen(many), "10.0.0.%u 1 1\n", i);
     struct file table;
     open_file(&table, many);
     assert_int_equal(run((const char *const[]){ "::1", "--policy", table.path, NULL }, output), 2);

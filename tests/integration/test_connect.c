@@ -3,12 +3,12 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit_deposit.h"
 #include "tests/support/kit_state.h"
 
@@ -34,7 +34,7 @@ static struct kit_process *run(const struct kit_broker *b, const char *host, uin
     char number[8];
     const char *const args[] = { "connect", host, number, "--dir", b->dir, more, value, NULL };
 
-    snprintf(number, sizeof(number), "%u", port);
+    format_text(number, sizeof(number), "%u", port);
     return kit_run_start(args);
 }
 
@@ -210,11 +210,11 @@ static void much_goes_both_ways_whole(void **state)
         uint16_t port;
         sockbroker_socket listener = kit_listen(hosts[i], &port);
 
-        snprintf(in, sizeof(in), "%s/in", b->dir);
-        snprintf(out, sizeof(out), "%s/out", b->dir);
+        format_text(in, sizeof(in), "%s/in", b->dir);
+        format_text(out, sizeof(out), "%s/out", b->dir);
         write_file(in, up, LARGE);
-        snprintf(script, sizeof(script), "cat %s | (%s connect %s %u --dir %s; echo exit $? >&2) | cat >%s", in, SB_BROKER_EXE,
-                 hosts[i], port, b->dir, out);
+        format_text(script, sizeof(script), "cat %s | (%s connect %s %u --dir %s; echo exit $? >&2) | cat >%s", in,
+                    SB_BROKER_EXE, hosts[i], port, b->dir, out);
         struct kit_process *p = kit_process_start(
             "pipeline", "/bin/sh", &(struct kit_start){ .args = { "-c", script }, .env = { "PATH=/usr/bin:/bin" } });
         sockbroker_socket peer = kit_accept(listener);
@@ -240,8 +240,8 @@ static void output_that_nobody_reads_ends_it(void **state)
     char script[768];
 
     (void)state;
-    snprintf(script, sizeof(script), "(%s connect ::1 %u --dir %s </dev/zero; echo exit $? >&2) | head -c 5 >&2", SB_BROKER_EXE,
-             port, b->dir);
+    format_text(script, sizeof(script), "(%s connect ::1 %u --dir %s </dev/zero; echo exit $? >&2) | head -c 5 >&2",
+                SB_BROKER_EXE, port, b->dir);
     struct kit_process *p = kit_process_start("pipeline", "/bin/sh",
                                               &(struct kit_start){ .args = { "-c", script }, .env = { "PATH=/usr/bin:/bin" } });
     sockbroker_socket peer = kit_accept(listener);
@@ -270,7 +270,7 @@ static void explain_shows_the_race(void **state)
         sockbroker_socket peer = kit_accept(listener);
 
         kit_process_wait_log(p, "order  destination");
-        snprintf(text, sizeof(text), i ? "    1  [::1]:%u " : "    1  127.0.0.1:%u ", port);
+        format_text(text, sizeof(text), i ? "    1  [::1]:%u " : "    1  127.0.0.1:%u ", port);
         kit_process_wait_log(p, text);
         kit_process_wait_log(p, " ms  connected\n");
         close(peer);
@@ -357,7 +357,7 @@ static void refused_connection_names_address_and_cause(void **state)
         assert_int_equal(getsockname(client, (struct sockaddr *)&own, &len), 0);
         port = ntohs(i ? ((struct sockaddr_in6 *)&own)->sin6_port : ((struct sockaddr_in *)&own)->sin_port);
         struct kit_process *p = run(b, hosts[i], port, "--explain", NULL);
-        snprintf(text, sizeof(text), "%u", port);
+        format_text(text, sizeof(text), "%u", port);
         kit_process_wait_log(p, "sockbroker connect: ");
         kit_process_wait_log(p, text);
         kit_process_wait_log(p, "ECONNREFUSED");

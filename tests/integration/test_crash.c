@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 #include "tests/support/kit_deposit.h"
 #include "tests/support/kit_keeper.h"
 #include "tests/support/net.h"
@@ -29,7 +30,7 @@ static void start_crew(struct crew *c, struct kit_broker *b)
     for (unsigned i = 0; i < N_WORKERS; i++) {
         char name[8];
 
-        snprintf(name, sizeof(name), "w%u", i + 1);
+        format_text(name, sizeof(name), "w%u", i + 1);
         kit_journal_open(&c->journals[i]);
         c->workers[i] = kit_worker_start(b, name, "hello", &(struct kit_start){ .args = { "--journal", c->journals[i].path } });
     }
@@ -251,8 +252,9 @@ static void next_broker_has_what_it_is_asked_for(void **state)
     uint16_t stays = kit_broker_port(b, "stays"), goes = kit_broker_port(b, "goes");
 
     connect_many(stays, socks, 2);
-    snprintf(after, sizeof(after),
-             "endpoint stays { address = [::]:%u \n hold_max = 0 }\nendpoint comes { address = 127.0.0.1:%u }\n", stays, goes);
+    format_text(after, sizeof(after),
+                "endpoint stays { address = [::]:%u \n hold_max = 0 }\nendpoint comes { address = 127.0.0.1:%u }\n", stays,
+                goes);
     kit_config_write(&config, after);
     kit_keeper_crash(b);
     assert_int_equal(kit_broker_port(b, "comes"), goes); /* it could be bound there */

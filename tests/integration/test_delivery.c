@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit.h"
 
 #define N_WORKERS 4
@@ -23,7 +24,7 @@ static struct kit_broker *start_broker(const char *carrier, const char *more)
 {
     char endpoint[256];
 
-    snprintf(endpoint, sizeof(endpoint), "web=[::]:0,carrier=%s%s", carrier, more);
+    format_text(endpoint, sizeof(endpoint), "web=[::]:0,carrier=%s%s", carrier, more);
     return kit_broker_start(&(struct kit_start){ .args = { "--endpoint", endpoint } });
 }
 
@@ -44,7 +45,7 @@ static void start_crew(struct crew *c, struct kit_broker *b, const struct kit_st
     c->broker = b;
     c->with = with;
     for (unsigned i = 0; i < N_WORKERS; i++) {
-        snprintf(c->names[i], sizeof(c->names[i]), "w%u", i + 1);
+        format_text(c->names[i], sizeof(c->names[i]), "w%u", i + 1);
         kit_journal_open(&c->journals[i]);
         launch_member(c, i);
     }
@@ -133,7 +134,7 @@ static void run_quietly(const char *carrier, bool echo)
     for (unsigned i = 0; i < N_WORKERS; i++) {
         char name[8];
 
-        snprintf(name, sizeof(name), "w%u", i + 1);
+        format_text(name, sizeof(name), "w%u", i + 1);
         w[i] = kit_worker_start(b, name, echo ? "echo" : "hello", &(struct kit_start){ .args = { "--threads", "2" } });
     }
     kit_broker_wait_ready(b, N_WORKERS);
@@ -493,7 +494,7 @@ static void unread_connections_survive_the_broker(void **state)
         kit_read_only_answer(socks[i], &a);
         assert_string_equal(a.worker, "w1");
     }
-    snprintf(endpoint, sizeof(endpoint), "web=[::]:0,carrier=%s", (const char *)*state);
+    format_text(endpoint, sizeof(endpoint), "web=[::]:0,carrier=%s", (const char *)*state);
     kit_broker_revive(b, &(struct kit_start){ .args = { "--endpoint", endpoint } });
     kit_broker_wait_worker(b, "w1", "ready");
     for (unsigned i = 0; i < 10; i++)
@@ -511,7 +512,7 @@ static void workers_find_a_new_broker_by_themselves(void **state)
     struct crew c;
     struct kit_load_result r;
 
-    snprintf(endpoint, sizeof(endpoint), "web=[::]:0,carrier=%s", (const char *)*state);
+    format_text(endpoint, sizeof(endpoint), "web=[::]:0,carrier=%s", (const char *)*state);
     start_crew(&c, b, &nothing_more);
     for (unsigned round = 0; round < 3; round++) {
         kit_broker_kill(b);

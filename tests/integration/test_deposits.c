@@ -1,8 +1,8 @@
 /* Sockets that workers leave with the broker and take out again: which, with what, by whom, for how long. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit_deposit.h"
 #include "tests/support/net.h"
 
@@ -204,7 +204,7 @@ static void status_lists_deposits(void **state)
     for (unsigned i = 0; i < 10; i++) { /* more than two pages */
         char name[8];
 
-        snprintf(name, sizeof(name), "c%u", i);
+        format_text(name, sizeof(name), "c%u", i);
         kit_open_stream(hosts[i % 2], ends[i]);
         assert_int_equal(kit_deposit(w, name, ends[i][1], i, &error), SOCKBROKER_OK);
         net_close(&ends[i][1]);
@@ -222,7 +222,7 @@ static void status_lists_deposits(void **state)
     for (unsigned i = 0; i < 10; i++) {
         char name[8];
 
-        snprintf(name, sizeof(name), "c%u", i);
+        format_text(name, sizeof(name), "c%u", i);
         kit_withdraw(w, name, i, &conn);
         net_close(&conn.sock);
         kit_close(&ends[i][0]);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 #include "tests/support/kit_deposit.h"
 #include "tests/support/kit_page.h"
 #include "tests/support/kit_process.h"
@@ -36,7 +37,7 @@ static struct kit_process *start_doomed(struct kit_broker *b, const char *place,
 {
     char env[80];
 
-    snprintf(env, sizeof(env), "SOCKBROKER_FAILPOINTS=%s=%s", place, action);
+    format_text(env, sizeof(env), "SOCKBROKER_FAILPOINTS=%s=%s", place, action);
     return kit_mover_start(b, "doomed", &(struct kit_start){ .env = { env } });
 }
 
@@ -390,7 +391,7 @@ static void put_in(struct account *a, unsigned i)
     char name[16];
     sockbroker_socket ends[2];
 
-    snprintf(name, sizeof(name), "m%u", i);
+    format_text(name, sizeof(name), "m%u", i);
     kit_open_stream(i % 2 ? "127.0.0.1" : "::1", ends);
     kit_send(ends[0], "12345678");
     d.name = name;
@@ -421,8 +422,8 @@ static void start_mover(struct account *a, unsigned slot, const char *env)
 {
     char name[16], number[8];
 
-    snprintf(name, sizeof(name), "mover%u", a->n_started++);
-    snprintf(number, sizeof(number), "%u", slot);
+    format_text(name, sizeof(name), "mover%u", a->n_started++);
+    format_text(number, sizeof(number), "%u", slot);
     a->movers[slot] =
         kit_mover_start(a->b, name, &(struct kit_start){ .args = { "--moves", a->path, "--slot", number }, .env = { env } });
 }
@@ -433,7 +434,7 @@ static void kill_mover(struct account *a, unsigned slot, unsigned round)
     struct kit_process *m = a->movers[slot];
     char name[64];
 
-    snprintf(name, sizeof(name), "%s", m->title);
+    format_text(name, sizeof(name), "%s", m->title);
 #ifdef SB_FAILPOINTS
     (void)round;
     assert_int_equal(kit_process_wait(m), KILLED);
@@ -477,8 +478,8 @@ static void play_round(struct account *a, unsigned round)
     unsigned killed = round % KIT_MOVES_MOVERS;
     char order[32], answer[32];
 
-    snprintf(order, sizeof(order), "move 3 %u", round);
-    snprintf(answer, sizeof(answer), "moved %u\n", round);
+    format_text(order, sizeof(order), "move 3 %u", round);
+    format_text(answer, sizeof(answer), "moved %u\n", round);
     start_mover(a, killed, doom_of(round));
     atomic_store(&a->page->movers[killed].n_moves, 0);
     atomic_store(&a->page->movers[killed].phase, KIT_IDLE);
@@ -508,7 +509,7 @@ static void end_account(struct account *a)
         char name[16];
         size_t len;
 
-        snprintf(name, sizeof(name), "m%u", i);
+        format_text(name, sizeof(name), "m%u", i);
         assert_int_equal(sockbroker_worker_withdraw(a->w, name, &conn, blob, sizeof(blob), &len, &error), SOCKBROKER_OK);
         assert_int_equal(len, kit_moves_state_len(number));
         assert_true(kit_state_is_whole(name, number, blob, len));

@@ -1,12 +1,12 @@
 /* Deposits where the system is asked for more than Windows has: other users, limits of descriptors, descriptors of other kinds.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit_deposit.h"
 
 #define OWNER "54320" /* users who have no name here */
@@ -97,7 +97,7 @@ static struct kit_broker *start_public(char dir[64])
 {
     static const char endpoint[] = "web=[::]:0,allow_uid=" OWNER "+" FRIEND "+" STRANGER;
 
-    snprintf(dir, 64, "/tmp/sbdeposit-XXXXXX");
+    format_text(dir, 64, "/tmp/sbdeposit-XXXXXX");
     assert_non_null(mkdtemp(dir));
     assert_int_equal(chmod(dir, 0711), 0);
     return kit_broker_start(&(struct kit_start){ .args = { "--endpoint", endpoint, "--set", "dir_mode=0711" }, .dir = dir });
@@ -108,7 +108,7 @@ static void finish_public(struct kit_broker *b, const char *dir)
     char lock[96];
 
     finish(b, NULL);
-    snprintf(lock, sizeof(lock), "%s/lock", dir);
+    format_text(lock, sizeof(lock), "%s/lock", dir);
     unlink(lock);
     assert_int_equal(rmdir(dir), 0);
 }
@@ -132,7 +132,7 @@ static void other_users_take_out_what_they_are_allowed(void **state)
     for (unsigned i = 0; i < 3; i++) {
         clients[i] = kit_mover_connect(owner, "::1", listener, port);
         char order[64];
-        snprintf(order, sizeof(order), "deposit d%u 7 60000 %s", i, FRIEND);
+        format_text(order, sizeof(order), "deposit d%u 7 60000 %s", i, FRIEND);
         kit_mover_ask(owner, order, "gave OK");
     }
     kit_mover_ask(stranger, "withdraw d0",

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 
 #include "proto/socket.h"
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 
 #define STRANGER "65534" /* a uid and gid that is not ours */
 
@@ -417,7 +417,7 @@ static const char *show_token(struct kit_broker *b, const struct fault_raw *raw,
     static char session[24], hex[2 * SB_SECRET_LEN + 1];
     const char *const args[] = { "--hello", session, hex, uid, uid, NULL };
 
-    snprintf(session, sizeof(session), "%llu", (unsigned long long)raw->attached.session.id);
+    format_text(session, sizeof(session), "%llu", (unsigned long long)raw->attached.session.id);
     write_hex(raw->attached.token, SB_SECRET_LEN, hex);
     *p_out = fault_worker_launch(b, args);
     return session;
@@ -445,7 +445,7 @@ static struct kit_broker *start_public(const char *endpoint, char dir[64])
 {
     if (geteuid() != 0)
         skip();
-    snprintf(dir, 64, "/tmp/sbfault-XXXXXX");
+    format_text(dir, 64, "/tmp/sbfault-XXXXXX");
     assert_non_null(mkdtemp(dir));
     assert_int_equal(chmod(dir, 0711), 0);
     return kit_broker_start(&(struct kit_start){
@@ -457,7 +457,7 @@ static void finish_public(struct kit_broker *b, struct kit_process *w, const cha
     char lock[96];
 
     finish(b, w);
-    snprintf(lock, sizeof(lock), "%s/lock", dir);
+    format_text(lock, sizeof(lock), "%s/lock", dir);
     unlink(lock);
     assert_int_equal(rmdir(dir), 0);
 }
@@ -519,7 +519,7 @@ static void endpoint_rules_decide_which_users_may_serve(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char dir[64], endpoint[96];
 
-        snprintf(endpoint, sizeof(endpoint), "web=[::]:0%s", cases[i].rule);
+        format_text(endpoint, sizeof(endpoint), "web=[::]:0%s", cases[i].rule);
         struct kit_broker *b = start_public(endpoint, dir);
         check_admitted(b, "1000", "3000", cases[i].ok_1000);
         check_admitted(b, "1001", "3000", cases[i].ok_1001);
@@ -530,7 +530,7 @@ static void endpoint_rules_decide_which_users_may_serve(void **state)
         }
         kit_broker_stop(b); /* root is not on the list */
         char lock[96];
-        snprintf(lock, sizeof(lock), "%s/lock", dir);
+        format_text(lock, sizeof(lock), "%s/lock", dir);
         unlink(lock);
         assert_int_equal(rmdir(dir), 0);
     }
@@ -552,7 +552,7 @@ static void uids_beyond_2_31_are_numbers_like_others(void **state)
         char endpoint[64];
         const char *const args[] = { "check", "--endpoint", endpoint, NULL };
 
-        snprintf(endpoint, sizeof(endpoint), "web=[::]:0,allow_uid=%s", bad[i]);
+        format_text(endpoint, sizeof(endpoint), "web=[::]:0,allow_uid=%s", bad[i]);
         if (kit_run(args, output, sizeof(output)) != 2 || !strstr(output, "allow_uid"))
             kit_fail("allow_uid=%s: %s", bad[i], output);
     }

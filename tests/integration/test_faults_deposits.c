@@ -2,7 +2,6 @@
  * was there before is there after, and nothing stays open in the broker. */
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -12,6 +11,7 @@
 #include "proto/rundir.h"
 #include "proto/socket.h"
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 #include "tests/support/kit_deposit.h"
 #include "tests/support/kit_state.h"
 
@@ -39,7 +39,7 @@ static sockbroker_status announce(struct fault_raw *r, const char *name, uint32_
     struct sb_deposit *d = &request.as.deposit;
 
     d->session = r->attached.session;
-    snprintf(d->name, sizeof(d->name), "%s", name);
+    format_text(d->name, sizeof(d->name), "%s", name);
     d->lifetime_ms = 3600000;
     d->state_len = state_len;
     sockbroker_status st = fault_raw_ask(r, &request, SB_REPLY_GRANTED, NULL);
@@ -66,7 +66,7 @@ static sockbroker_status begin_withdraw(struct fault_raw *r, const char *name)
     struct sb_request request = { .kind = SB_REQUEST_WITHDRAW };
 
     request.as.withdraw.session = r->attached.session;
-    snprintf(request.as.withdraw.name, sizeof(request.as.withdraw.name), "%s", name);
+    format_text(request.as.withdraw.name, sizeof(request.as.withdraw.name), "%s", name);
     sockbroker_status st = fault_raw_ask(r, &request, SB_REPLY_GRANTED, NULL);
     return st ? st : r->reply.as.granted.status;
 }
@@ -576,7 +576,7 @@ static void requests_under_way_are_limited_for_each_worker(void **state)
     (void)state;
     fault_raw_start(&raw, b, "raw", 4);
     for (unsigned i = 0; i < 64; i++) {
-        snprintf(name, sizeof(name), "n%u", i);
+        format_text(name, sizeof(name), "n%u", i);
         assert_int_equal(announce(&raw, name, SB_STATE_MAX), SOCKBROKER_OK);
     }
     assert_int_equal(announce(&raw, "one-more", 0), SOCKBROKER_BUSY);

@@ -1,8 +1,8 @@
 /* Faults of the two address families: rows F90 to F94 and F96 of the list of faults. */
-#include <stdio.h>
 #include <string.h>
 
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 #include "tests/support/kit_deposit.h"
 #include "tests/support/net.h"
 
@@ -56,7 +56,7 @@ static void ipv4_client_of_a_dual_socket_is_judged_as_ipv4(void **state)
         for (unsigned split = 0; split < 2; split++) {
             char endpoint[160];
 
-            snprintf(endpoint, sizeof(endpoint), "web=[::]:0,family=%s,%s", split ? "split" : "dual", cases[i].rule);
+            format_text(endpoint, sizeof(endpoint), "web=[::]:0,family=%s,%s", split ? "split" : "dual", cases[i].rule);
             struct kit_broker *b = start(endpoint, NULL);
             struct kit_process *w = fault_start_worker(b);
             unsigned denied = 3u - cases[i].ipv4 - cases[i].ipv4_other - cases[i].ipv6;
@@ -94,11 +94,11 @@ static void port_taken_on_one_family_names_it_and_binds_nothing(void **state)
         sockbroker_socket sock = kit_listen(cases[i].taken, &port);
         char endpoint[96], text[64];
 
-        snprintf(endpoint, sizeof(endpoint), "web=[::]:%u,family=%s", port, cases[i].family);
+        format_text(endpoint, sizeof(endpoint), "web=[::]:%u,family=%s", port, cases[i].family);
         struct kit_broker *b =
             kit_broker_launch(&(struct kit_start){ .args = { "--endpoint", "first=[::]:0", "--endpoint", endpoint } });
         assert_int_equal(kit_process_wait(b->process), 1);
-        snprintf(text, sizeof(text), "endpoint web: bind %s", cases[i].says[0] == '(' ? "[::]:" : cases[i].says);
+        format_text(text, sizeof(text), "endpoint web: bind %s", cases[i].says[0] == '(' ? "[::]:" : cases[i].says);
         assert_true(kit_process_has_log(b->process, text));
         assert_true(kit_process_has_log(b->process, "EADDRINUSE") || kit_process_has_log(b->process, "WSAEACCES"));
         if (cases[i].says[0] == '(')
@@ -121,7 +121,7 @@ static void nobody_else_can_join_the_port(void **state)
     for (size_t i = 0; i < 4; i++) {
         char endpoint[64];
 
-        snprintf(endpoint, sizeof(endpoint), "web=%s:0,family=%s", i == 3 ? "0.0.0.0" : "[::]", families[i]);
+        format_text(endpoint, sizeof(endpoint), "web=%s:0,family=%s", i == 3 ? "0.0.0.0" : "[::]", families[i]);
         struct kit_broker *b = start(endpoint, NULL);
         uint16_t port = kit_broker_port(b, "web");
         if (i != 3) {

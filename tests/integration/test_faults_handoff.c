@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -12,6 +11,7 @@
 #include "proto/rundir.h"
 #include "proto/socket.h"
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 
 #define NEVER ",withdraw_after_ms=600000,ack_timeout_ms=600000" /* no deadline shall do what the event has to do */
 
@@ -19,7 +19,7 @@ static struct kit_broker *start(const char *more, const char *env, const char *s
 {
     char endpoint[256];
 
-    snprintf(endpoint, sizeof(endpoint), "web=[::]:0%s", more);
+    format_text(endpoint, sizeof(endpoint), "web=[::]:0%s", more);
     return kit_broker_start(&(struct kit_start){
         .args = { "--endpoint", endpoint, "--set", "attach_ms=60000", "--set", setting ? setting : "heartbeat_ms=600000" },
         .env = { env },
@@ -180,7 +180,7 @@ static void message_halves_that_are_lost(const char *failpoint, unsigned n_nacke
     char env[80];
     struct kit_load_result r;
 
-    snprintf(env, sizeof(env), "SOCKBROKER_FAILPOINTS=%s", failpoint);
+    format_text(env, sizeof(env), "SOCKBROKER_FAILPOINTS=%s", failpoint);
     struct kit_broker *b = start(",carrier=message" NEVER, env, NULL);
     struct kit_process *w1 = start_worker(b, "w1", "hello", NULL);
     kit_load_run(&(struct kit_load_options){ .port = kit_broker_port(b, "web"), .total = 30, .concurrency = 10 }, &r);
@@ -661,7 +661,7 @@ static void worker_that_sends_descriptors_is_stopped(void **state)
         struct fault_raw raw;
         char name[16];
 
-        snprintf(name, sizeof(name), "raw%u", i);
+        format_text(name, sizeof(name), "raw%u", i);
         fault_raw_start(&raw, b, name, 1);
         fds[3] = raw.end;
         int code = send_descriptors(raw.end, fds[i % 5], counts[i / 5], finished, i % 2 ? sizeof(finished) : 0);

@@ -14,6 +14,7 @@
 
 #include "proto/rundir.h"
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 
 static struct kit_broker *start(const char *env)
 {
@@ -50,7 +51,7 @@ static void shortage_of_descriptors_or_memory_pauses_accepting(void **state)
     for (size_t i = 0; i < 4; i++) {
         char env[64];
 
-        snprintf(env, sizeof(env), "SOCKBROKER_FAILPOINTS=accept=%s*6", codes[i]);
+        format_text(env, sizeof(env), "SOCKBROKER_FAILPOINTS=accept=%s*6", codes[i]);
         struct kit_broker *b = start(env);
         struct kit_process *w = start_worker(b, "w1");
         double cpu_ms = fault_cpu_ms(b->process->pid);
@@ -216,9 +217,9 @@ static void log_that_nobody_reads_blocks_nothing(void **state)
 
     (void)state;
     assert_non_null(mkdtemp(b.dir));
-    snprintf(fifo, sizeof(fifo), "%s.log", b.dir);
-    snprintf(control, sizeof(control), "%s/control", b.dir);
-    snprintf(order, sizeof(order), "exec \"$@\" 2<>%s", fifo);
+    format_text(fifo, sizeof(fifo), "%s.log", b.dir);
+    format_text(control, sizeof(control), "%s/control", b.dir);
+    format_text(order, sizeof(order), "exec \"$@\" 2<>%s", fifo);
     assert_int_equal(mkfifo(fifo, 0600), 0);
     int full = open(fifo, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     while (write(full, junk, sizeof(junk)) > 0)
@@ -323,13 +324,13 @@ struct house {
 
 static void build(struct house *h)
 {
-    snprintf(h->dir, sizeof(h->dir), "/tmp/sbfault-XXXXXX");
+    format_text(h->dir, sizeof(h->dir), "/tmp/sbfault-XXXXXX");
     assert_non_null(mkdtemp(h->dir));
 }
 
 static const char *in(struct house *h, unsigned i, const char *name)
 {
-    snprintf(h->path[i], sizeof(h->path[i]), "%s/%s", h->dir, name);
+    format_text(h->path[i], sizeof(h->path[i]), "%s/%s", h->dir, name);
     return h->path[i];
 }
 
@@ -350,7 +351,7 @@ static void files_and_links_in_the_way_are_refused_and_left_alone(void **state)
     for (size_t i = 0; i < 2; i++) {
         char name[32];
 
-        snprintf(name, sizeof(name), "real/%s", names[i]);
+        format_text(name, sizeof(name), "real/%s", names[i]);
         write_file(in(&h, 3, name));
         check_refused(h.path[1], 1, "is not a socket");
         check_untouched(h.path[3]);
@@ -464,7 +465,7 @@ static void crowd_of_workers_is_admitted_at_once(void **state)
     for (unsigned i = 0; i < n; i++) {
         char name[32];
 
-        snprintf(name, sizeof(name), "crowd%u", i);
+        format_text(name, sizeof(name), "crowd%u", i);
         all[i] = kit_worker_launch(b, name, "hello", NULL);
     }
     for (unsigned i = 0; i < n; i++)
@@ -513,7 +514,7 @@ static void check_year(struct kit_broker *b, const char *name, long offset)
     gmtime_r(&then, &date);
     struct kit_process *w = kit_worker_start(b, name, "hello", NULL);
     kit_broker_wait_worker(b, name, "ready");
-    snprintf(text, sizeof(text), "worker_ready worker=%s", name);
+    format_text(text, sizeof(text), "worker_ready worker=%s", name);
     const char *line = kit_broker_wait_log(b, text);
     while (line[-1] != '\n')
         line--;
@@ -535,7 +536,7 @@ static void jumps_of_the_wall_clock_change_no_deadline(void **state)
     if (file < 0)
         skip();
     close(file);
-    snprintf(env, sizeof(env), "WALL_CLOCK_FILE=%s", path);
+    format_text(env, sizeof(env), "WALL_CLOCK_FILE=%s", path);
     struct kit_broker *b = kit_broker_start(
         &(struct kit_start){ .args = { "--endpoint", "web=[::]:0", "--endpoint", "late=[::]:0,overload=refuse,hold_ms=3600000",
                                        "--set", "heartbeat_ms=3600000" },

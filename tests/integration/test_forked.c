@@ -1,17 +1,17 @@
 /* A fork is noticed: the child is told, the parent goes on. */
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "sockbroker/sockbroker.h"
+#include "tests/support/format.h"
 #include "tests/support/kit.h"
 
 static struct kit_broker *start(const char *more)
 {
     char endpoint[128];
 
-    snprintf(endpoint, sizeof(endpoint), "web=[::]:0%s", more);
+    format_text(endpoint, sizeof(endpoint), "web=[::]:0%s", more);
     return kit_broker_start(&(struct kit_start){ .args = { "--endpoint", endpoint } });
 }
 

@@ -14,6 +14,7 @@
 
 #include "sockbroker/request.h"
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 #include "tests/support/kit_keeper.h"
 #include "tests/support/kit_upgrade.h"
 #include "tests/support/net.h"
@@ -141,7 +142,7 @@ static void hundreds_of_workers_come_back(void **state)
     for (unsigned i = 0; i < n; i++) {
         char name[16];
 
-        snprintf(name, sizeof(name), "w%u", i);
+        format_text(name, sizeof(name), "w%u", i);
         workers[i] = kit_worker_launch(b, name, "hello", NULL);
     }
     for (unsigned i = 0; i < n; i++)
@@ -459,7 +460,7 @@ static struct kit_broker *start_failing(const char *rule)
 {
     char text[96];
 
-    snprintf(text, sizeof(text), "SOCKBROKER_FAILPOINTS=%s", rule);
+    format_text(text, sizeof(text), "SOCKBROKER_FAILPOINTS=%s", rule);
     return kit_broker_start(
         &(struct kit_start){ .keeper = true, .args = { KIT_KEEPER_AT_ONCE, "--endpoint", "web=[::]:0" }, .env = { text } });
 }
@@ -521,7 +522,7 @@ static void upgrade_whose_old_one_dies_leaves_one_broker(void **state)
     for (unsigned step = 1; step <= 9; step++) {
         char rule[64];
 
-        snprintf(rule, sizeof(rule), "takeover_old_%u=kill", step);
+        format_text(rule, sizeof(rule), "takeover_old_%u=kill", step);
         struct kit_broker *b = start_failing(rule);
         struct kit_process *w = kit_worker_start(b, "w", "hello", NULL);
         uint16_t port = kit_broker_port(b, "web");
@@ -547,7 +548,7 @@ static void upgrade_to_no_broker_ends_with_the_old_one(void **state)
     char sleeper[192];
 
     (void)state;
-    snprintf(sleeper, sizeof(sleeper), "%s/sleeper", b->dir);
+    format_text(sleeper, sizeof(sleeper), "%s/sleeper", b->dir);
     FILE *out = fopen(sleeper, "we");
     assert_non_null(out);
     fputs("#!/bin/sh\nexec sleep 1000\n", out);
@@ -607,7 +608,7 @@ static void look_at_descriptors(pid_t pid, struct kinds *k)
 {
     char path[64];
 
-    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    format_text(path, sizeof(path), "/proc/%d/fd", (int)pid);
     DIR *dir = opendir(path);
     assert_non_null(dir);
     k->n = 0;
@@ -688,7 +689,7 @@ static void write_file(const struct file *f, const char *text)
 
 static struct kit_broker *start_with(struct file *f, const char *text)
 {
-    snprintf(f->path, sizeof(f->path), "/tmp/sbkit-conf-XXXXXX");
+    format_text(f->path, sizeof(f->path), "/tmp/sbkit-conf-XXXXXX");
     int fd = mkstemp(f->path);
 
     assert_true(fd >= 0);
@@ -729,12 +730,12 @@ static void changed_configuration_gets_just_what_it_asks_for(void **state)
 
     (void)state;
     connect_many(stays, socks, 2);
-    snprintf(after, sizeof(after),
-             "endpoint stays { address = [::]:%u \n hold_max = 0 }\n"
-             "endpoint same { address = [::]:%u \n protocol = udp \n mode = share }\n"
-             "endpoint moves { address = [::]:%u }\n"
-             "endpoint comes { address = 127.0.0.1:0 }\n",
-             stays, stays, moves);
+    format_text(after, sizeof(after),
+                "endpoint stays { address = [::]:%u \n hold_max = 0 }\n"
+                "endpoint same { address = [::]:%u \n protocol = udp \n mode = share }\n"
+                "endpoint moves { address = [::]:%u }\n"
+                "endpoint comes { address = 127.0.0.1:0 }\n",
+                stays, stays, moves);
     write_file(&f, after);
     kit_keeper_crash(b);
     assert_true(is_refused("::1", goes));
@@ -764,14 +765,14 @@ static void removed_and_added_endpoints_are_kept_as_they_are(void **state)
     uint16_t one = kit_broker_port(b, "one");
 
     (void)state;
-    snprintf(text, sizeof(text), "endpoint two { address = [::]:0 \n mode = shard \n slots = 4 }\n");
+    format_text(text, sizeof(text), "endpoint two { address = [::]:0 \n mode = shard \n slots = 4 }\n");
     write_file(&f, text);
     kit_process_signal(b->process, SIGHUP);
     kit_process_wait_log(b->process, "event=reloaded");
     wait_kept(b, 4);
     assert_true(is_refused("127.0.0.1", one));
     uint16_t two = kit_broker_port(b, "two");
-    snprintf(text, sizeof(text), "endpoint two { address = [::]:%u \n mode = shard \n slots = 2 }\n", two);
+    format_text(text, sizeof(text), "endpoint two { address = [::]:%u \n mode = shard \n slots = 2 }\n", two);
     write_file(&f, text);
     kit_keeper_crash(b);
     wait_kept(b, 2);
@@ -820,9 +821,9 @@ static void open_manager(struct manager *m)
 
     strcpy(m->dir, "/tmp/sbkit-notify-XXXXXX");
     assert_non_null(mkdtemp(m->dir));
-    snprintf(m->path, sizeof(m->path), "%s/notify", m->dir);
-    snprintf(m->variable, sizeof(m->variable), "NOTIFY_SOCKET=%s", m->path);
-    snprintf(at.sun_path, sizeof(at.sun_path), "%s", m->path);
+    format_text(m->path, sizeof(m->path), "%s/notify", m->dir);
+    format_text(m->variable, sizeof(m->variable), "NOTIFY_SOCKET=%s", m->path);
+    format_text(at.sun_path, sizeof(at.sun_path), "%s", m->path);
     m->sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_int_equal(bind(m->sock, (struct sockaddr *)&at, sizeof(at)), 0);
 }
@@ -885,7 +886,7 @@ static void serve_as_manager(struct manager *m, struct stored *s, unsigned *n, c
 
         is_over = strstr(text, until) != NULL;
         if (strstr(text, "FDSTORE=1") && name && fd >= 0) {
-            snprintf(s[*n].name, sizeof(s[*n].name), "%.*s", (int)strcspn(name + 7, "\n"), name + 7);
+            format_text(s[*n].name, sizeof(s[*n].name), "%.*s", (int)strcspn(name + 7, "\n"), name + 7);
             s[(*n)++].fd = fd;
         } else {
             if (strstr(text, "FDSTOREREMOVE=1") && name)
@@ -902,10 +903,10 @@ static struct kit_process *start_by_manager(struct manager *m, const char *dir, 
 {
     char order[1024];
 
-    snprintf(order, sizeof(order),
-             "LISTEN_PID=$$ LISTEN_FDS=%u LISTEN_FDNAMES='%s' exec " SB_BROKER_EXE
-             " serve --set keeper=systemd --dir %s --endpoint '%s'",
-             n, names, dir, endpoint);
+    format_text(order, sizeof(order),
+                "LISTEN_PID=$$ LISTEN_FDS=%u LISTEN_FDNAMES='%s' exec " SB_BROKER_EXE
+                " serve --set keeper=systemd --dir %s --endpoint '%s'",
+                n, names, dir, endpoint);
     return kit_process_start(
         "broker", "/bin/sh",
         &(struct kit_start){ .args = { "-c", order }, .env = { m->variable }, .give = given, .n_give = n });
@@ -937,7 +938,7 @@ static void descriptor_store_does_the_keepers_job(void **state)
     (void)state;
     assert_non_null(mkdtemp(dir));
     open_manager(&m);
-    snprintf(endpoint, sizeof(endpoint), "web=127.0.0.1:%u,hold_max=0", port);
+    format_text(endpoint, sizeof(endpoint), "web=127.0.0.1:%u,hold_max=0", port);
     struct kit_process *p = start_by_manager(&m, dir, given, 1, names, endpoint);
     serve_as_manager(&m, s, &n, "READY=1");
     close(given[0]);
@@ -950,7 +951,7 @@ static void descriptor_store_does_the_keepers_job(void **state)
     serve_as_manager(&m, s, &n, "READY=1");
     assert_int_equal(n, 1); /* it knows that this one is there */
     struct kit_broker b = { .process = p };
-    snprintf(b.dir, sizeof(b.dir), "%s", dir);
+    format_text(b.dir, sizeof(b.dir), "%s", dir);
     struct kit_process *w = kit_worker_start(&b, "w", "hello", NULL);
     assert_int_equal(fault_answers_by(&sock, 1, "w"), 1);
     kit_worker_stop(w);
@@ -964,7 +965,7 @@ static void descriptor_store_does_the_keepers_job(void **state)
     kit_process_free(p);
     close(s[0].fd);
     close_manager(&m);
-    snprintf(names, sizeof(names), "%s/lock", dir);
+    format_text(names, sizeof(names), "%s/lock", dir);
     unlink(names);
     rmdir(dir);
 }
@@ -1025,14 +1026,14 @@ static void activated_sockets_are_adopted(void **state)
 
     (void)state;
     assert_non_null(mkdtemp(dir));
-    snprintf(order, sizeof(order),
-             "LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES=web:unknown:unknown exec " SB_BROKER_EXE
-             " serve --dir %s --endpoint web=127.0.0.1:0 --endpoint other=[::1]:%u",
-             dir, ports[1]);
+    format_text(order, sizeof(order),
+                "LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES=web:unknown:unknown exec " SB_BROKER_EXE
+                " serve --dir %s --endpoint web=127.0.0.1:0 --endpoint other=[::1]:%u",
+                dir, ports[1]);
     struct kit_process *p =
         kit_process_start("broker", "/bin/sh", &(struct kit_start){ .args = { "-c", order }, .give = given, .n_give = 3 });
     struct kit_broker b = { .process = p };
-    snprintf(b.dir, sizeof(b.dir), "%s", dir);
+    format_text(b.dir, sizeof(b.dir), "%s", dir);
     kit_process_wait_log(p, "event=ready");
     for (unsigned i = 0; i < 3; i++)
         close(given[i]);
@@ -1047,7 +1048,7 @@ static void activated_sockets_are_adopted(void **state)
     kit_process_ask_end(p);
     assert_int_equal(kit_process_wait(p), 0);
     kit_process_free(p);
-    snprintf(path, sizeof(path), "%s/lock", dir);
+    format_text(path, sizeof(path), "%s/lock", dir);
     unlink(path);
     rmdir(dir);
 }

@@ -1,9 +1,9 @@
 /* What the library and the broker promise beyond delivery: threads, waiting, overload. */
-#include <stdio.h>
 #include <string.h>
 
 #include "proto/thread.h"
 #include "sockbroker/sockbroker.h"
+#include "tests/support/format.h"
 #include "tests/support/kit.h"
 #include "tests/support/net.h"
 
@@ -11,7 +11,7 @@ static struct kit_broker *start(const char *more)
 {
     char endpoint[128];
 
-    snprintf(endpoint, sizeof(endpoint), "web=[::]:0%s", more);
+    format_text(endpoint, sizeof(endpoint), "web=[::]:0%s", more);
     return kit_broker_start(&(struct kit_start){ .args = { "--endpoint", endpoint } });
 }
 

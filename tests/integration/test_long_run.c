@@ -8,13 +8,13 @@
  * draws the same steps; how many fit depends on the machine. */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit_upgrade.h"
 
 #define STEP_CLIENTS 400u /* of `web`, and as many of `own` */
@@ -159,8 +159,8 @@ static struct kit_process *start_own(struct run *r)
 {
     char name[16], generation[16];
 
-    snprintf(name, sizeof(name), "own%u", ++r->own_generation);
-    snprintf(generation, sizeof(generation), "%u", r->own_generation);
+    format_text(name, sizeof(name), "own%u", ++r->own_generation);
+    format_text(generation, sizeof(generation), "%u", r->own_generation);
     return kit_worker_start(r->broker, name, "hello",
                             &(struct kit_start){ .args = { "--endpoint", "own", "--generation", generation } });
 }
@@ -180,7 +180,7 @@ static void scale(struct run *r)
     char n[8];
 
     r->n_workers = 1 + draw(r, WORKERS_MOST);
-    snprintf(n, sizeof(n), "%u", r->n_workers);
+    format_text(n, sizeof(n), "%u", r->n_workers);
     must_run(r, "scale", "workers", n);
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit.h"
 
 #define N_WORKERS 4
@@ -35,7 +36,7 @@ static void naive_hand_over_loses_connections(void **state)
     (void)state;
     for (unsigned i = 0; i < N_WORKERS; i++) {
         w[i] = kit_process_start("naive", SB_NAIVE_EXE, &(struct kit_start){ .args = { port } });
-        snprintf(port, sizeof(port), "%u", (unsigned)strtoul(kit_process_wait_log(w[i], "ready ") + 6, NULL, 10));
+        format_text(port, sizeof(port), "%u", (unsigned)strtoul(kit_process_wait_log(w[i], "ready ") + 6, NULL, 10));
     }
     kit_process_stop(w[0]);
     struct kit_load *load = kit_load_start(

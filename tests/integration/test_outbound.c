@@ -20,6 +20,7 @@
 #include "proto/socket.h"
 #include "sockbroker/request.h"
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 
 #define PORT 4000u
 #define STRANGER "65533"
@@ -537,11 +538,11 @@ static void a_reload_changes_table_and_rules(void **state)
     int v4 = listen_at("127.0.0.1", 16), v6 = listen_at("::1", 16);
     must(&s, SOCKBROKER_OK, ask_for(&s, NULL, "127.0.0.1", "::1"));
     must_be_connected(&s, v6, "::1", "::1");
-    snprintf(text, sizeof(text), "address_policy = { \"::/0 40 1\", \"0.0.0.0/0 100 4\" }\n%s", endpoint);
+    format_text(text, sizeof(text), "address_policy = { \"::/0 40 1\", \"0.0.0.0/0 100 4\" }\n%s", endpoint);
     reload(s.b, path, text);
     must(&s, SOCKBROKER_OK, ask_for(&s, NULL, "127.0.0.1", "::1"));
     must_be_connected(&s, v4, "127.0.0.1", "127.0.0.1");
-    snprintf(text, sizeof(text), "connect_deny = 127.0.0.0/8\n%s", endpoint);
+    format_text(text, sizeof(text), "connect_deny = 127.0.0.0/8\n%s", endpoint);
     reload(s.b, path, text);
     must(&s, SOCKBROKER_REFUSED, ask_host(&s, "127.0.0.1"));
     reload(s.b, path, endpoint);
@@ -705,7 +706,7 @@ static struct kit_broker *start_public(char dir[64], const char *const *settings
     struct kit_start how = { .args = { "--endpoint", "web=[::]:0,allow_uid=0+" STRANGER, "--set", "dir_mode=0711" },
                              .dir = dir };
 
-    snprintf(dir, 64, "/tmp/sboutbound-XXXXXX");
+    format_text(dir, 64, "/tmp/sboutbound-XXXXXX");
     assert_non_null(mkdtemp(dir));
     assert_int_equal(chmod(dir, 0711), 0);
     for (size_t i = 0; settings[i]; i++) {
@@ -722,7 +723,7 @@ static void stop_public(struct kit_broker *b, const char *dir)
     kit_broker_wait_ready(b, 0);
     kit_broker_wait_idle_fds(b);
     kit_broker_stop(b);
-    snprintf(lock, sizeof(lock), "%s/lock", dir);
+    format_text(lock, sizeof(lock), "%s/lock", dir);
     unlink(lock);
     assert_int_equal(rmdir(dir), 0);
 }
@@ -804,7 +805,7 @@ static unsigned count_attempts(const char *table)
     char path[64], line[512];
     unsigned n = 0, state;
 
-    snprintf(path, sizeof(path), "/proc/thread-self/net/%s", table);
+    format_text(path, sizeof(path), "/proc/thread-self/net/%s", table);
     FILE *f = fopen(path, "re");
     while (f && fgets(line, sizeof(line), f))
         n += sscanf(line, " %*d: %*32[0-9A-F]:%*x %*32[0-9A-F]:%*x %x", &state) == 1 && state == 2;

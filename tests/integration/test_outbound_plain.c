@@ -1,10 +1,10 @@
 /* Connections that the broker makes for workers, on the network as it is: what is true on both systems. In a network and with a
  * hosts file of its own: test_outbound.c. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sockbroker/request.h"
+#include "tests/support/format.h"
 #include "tests/support/kit.h"
 #include "tests/support/net.h"
 
@@ -318,7 +318,7 @@ static void a_process_gets_its_connection_and_takes_it_along(void **state)
     (void)state;
     open_scene_with(&s, "heartbeat_ms=600000");
     struct kit_process *p = start_asker(&s);
-    snprintf(order, sizeof(order), "connect ::1 %u 5000", s.port);
+    format_text(order, sizeof(order), "connect ::1 %u 5000", s.port);
     kit_process_tell(p, order);
     kit_process_wait_log(p, "connected [::1]:");
     sockbroker_socket server = net_accept(s.v6);

@@ -1,8 +1,8 @@
 /* Which worker gets a connection: exact numbers, through the real broker. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit.h"
 
 #define N_WORKERS 4
@@ -13,7 +13,7 @@ static struct kit_broker *start_broker(const char *more)
 {
     char endpoint[256];
 
-    snprintf(endpoint, sizeof(endpoint), "web=[::]:0,%s", more);
+    format_text(endpoint, sizeof(endpoint), "web=[::]:0,%s", more);
     return kit_broker_start(&(struct kit_start){ .args = { "--endpoint", endpoint } });
 }
 
@@ -343,7 +343,7 @@ static void least_pending_does_not_count_open_connections(void **state)
 
 static const char *client_address(unsigned i, char text[32])
 {
-    snprintf(text, 32, "127.0.1.%u", i + 1);
+    format_text(text, 32, "127.0.1.%u", i + 1);
     return text;
 }
 

@@ -1,8 +1,8 @@
 /* What the operator changes while it runs: a new configuration, drain, check. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit.h"
 #include "tests/support/net.h"
 
@@ -102,7 +102,7 @@ static void other_endpoints_do_not_notice_a_reload(void **state)
 
     struct kit_process *joiner = start_worker(b, "joiner", "hello", "fresh");
     assert_string_equal(ask(kit_broker_port(b, "fresh")).worker, "joiner");
-    snprintf(text, sizeof(text), "endpoint stays { address = \"[::]:0\" }\nendpoint goes { address = \"[::]:%u\" }\n", goes);
+    format_text(text, sizeof(text), "endpoint stays { address = \"[::]:0\" }\nendpoint goes { address = \"[::]:%u\" }\n", goes);
     reload_with(b, &f, text); /* the same name and port as before */
     wait_drained(joiner);
     leaver = start_worker(b, "leaver", "hello", "goes");
@@ -161,7 +161,7 @@ static void bad_configuration_keeps_the_old_one_and_says_where(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         kit_config_write(&f, bad[i].text);
         kit_broker_reload(b, "event=reload_failed");
-        snprintf(expected, sizeof(expected), "event=reload_failed cause=\"%s:%u: ", f.path, bad[i].line);
+        format_text(expected, sizeof(expected), "event=reload_failed cause=\"%s:%u: ", f.path, bad[i].line);
         kit_broker_wait_log(b, expected);
         ask(port);
     }
@@ -190,10 +190,10 @@ static void reload_that_cannot_bind_a_changed_endpoint_changes_nothing(void **st
     uint16_t one = kit_broker_port(b, "one"), two = kit_broker_port(b, "two");
     struct kit_process *w = start_worker(b, "w1", "hello", "one,two");
 
-    snprintf(text, sizeof(text),
-             "endpoint one { address = \"[::]:0\" policy = source-hash }\nendpoint new { address = \"[::]:0\" }\n"
-             "endpoint two { address = \"[::1]:%u\" }\n",
-             net_port(taken));
+    format_text(text, sizeof(text),
+                "endpoint one { address = \"[::]:0\" policy = source-hash }\nendpoint new { address = \"[::]:0\" }\n"
+                "endpoint two { address = \"[::1]:%u\" }\n",
+                net_port(taken));
     kit_config_write(&f, text);
     kit_broker_reload(b, "event=reload_failed");
     ask(one);
@@ -223,10 +223,10 @@ static void reload_is_all_or_nothing(void **state)
     uint16_t one = kit_broker_port(b, "one"), two = kit_broker_port(b, "two");
     struct kit_process *w = start_worker(b, "w1", "hello", "one,two");
 
-    snprintf(text, sizeof(text),
-             "endpoint one { address = \"[::]:0\" }\nendpoint new { address = \"[::]:0\" }\n"
-             "endpoint taken { address = \"[::]:%u\" }\n",
-             one);
+    format_text(text, sizeof(text),
+                "endpoint one { address = \"[::]:0\" }\nendpoint new { address = \"[::]:0\" }\n"
+                "endpoint taken { address = \"[::]:%u\" }\n",
+                one);
     kit_config_write(&f, text);
     kit_broker_reload(b, "event=reload_failed");
     ask(one);
@@ -370,7 +370,7 @@ static void changed_address_moves_the_endpoint(void **state)
     struct kit_process *w = start_worker(b, "w1", "none", "web");
 
     sock = kit_connect(NULL, "127.0.0.1", old);
-    snprintf(text, sizeof(text), "endpoint web { address = \"[::1]:0\" }\n");
+    format_text(text, sizeof(text), "endpoint web { address = \"[::1]:0\" }\n");
     reload_with(b, &f, text);
     uint16_t fresh = kit_broker_port(b, "web");
     assert_int_not_equal(old, fresh);
@@ -396,16 +396,16 @@ static void added_address_leaves_the_others_alone(void **state)
     struct kit_process *w = start_worker(b, "w1", "hello", "web");
     unsigned long number;
 
-    snprintf(text, sizeof(text), "endpoint web { address = \"127.0.0.1:%u\" }\n", port);
+    format_text(text, sizeof(text), "endpoint web { address = \"127.0.0.1:%u\" }\n", port);
     reload_with(b, &f, text); /* the port by its number: the same socket, or the same place at least */
     number = kit_listener_number(AF_INET, port);
     assert_true(number != 0);
-    snprintf(text, sizeof(text), "endpoint web { address = { \"127.0.0.1:%u\", \"[::1]:%u\" } }\n", port, port);
+    format_text(text, sizeof(text), "endpoint web { address = { \"127.0.0.1:%u\", \"[::1]:%u\" } }\n", port, port);
     reload_with(b, &f, text);
     ask(port);
     assert_int_equal(kit_listener_number(AF_INET, port), number);
     assert_true(kit_listener_number(AF_INET6, port) != 0);
-    snprintf(text, sizeof(text), "endpoint web { address = \"[::1]:%u\" }\n", port);
+    format_text(text, sizeof(text), "endpoint web { address = \"[::1]:%u\" }\n", port);
     reload_with(b, &f, text);
     assert_true(kit_is_refused("127.0.0.1", port));
     assert_true(kit_listener_number(AF_INET6, port) != 0);
@@ -459,7 +459,7 @@ static void drain_takes_a_session_id(void **state)
     char output[OUTPUT], id[24];
 
     (void)state;
-    snprintf(id, sizeof(id), "%llu", (unsigned long long)kit_worker_status(b, "w1").id);
+    format_text(id, sizeof(id), "%llu", (unsigned long long)kit_worker_status(b, "w1").id);
     assert_int_equal(drain(b, id, NULL, output), 0);
     wait_drained(w);
     finish(b, NULL);
@@ -565,7 +565,7 @@ static void check_judges_and_touches_nothing(void **state)
     kit_config_write(
         &f, "endpoint web { address = \"[::]:0\" }\nendpoint admin {\n address = \"127.0.0.1:0\"\n policy = best\n}\n");
     assert_int_equal(kit_run(args, output, OUTPUT), 2);
-    snprintf(where, sizeof(where), "%s:4: ", f.path);
+    format_text(where, sizeof(where), "%s:4: ", f.path);
     assert_non_null(strstr(output, where));
     assert_int_equal(kit_run((const char *const[]){ "check", NULL }, output, OUTPUT), 2);
     assert_int_equal(kit_run((const char *const[]){ "check", "--endpoint", "web=[::]:99999", NULL }, output, OUTPUT), 2);

@@ -1,10 +1,10 @@
 /* The broker as a service of Windows: installed, started, asked, stopped, removed. */
-#include <stdio.h>
 #include <string.h>
 
 #include <winsock2.h>
 #include <windows.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit.h"
 
 static char name[48]; /* of the service and of its runtime directory: each run has its own */
@@ -39,7 +39,7 @@ static int setup(void **state)
 {
     char output[1024];
 
-    snprintf(name, sizeof(name), "sbkit-service-%lu", GetCurrentProcessId());
+    format_text(name, sizeof(name), "sbkit-service-%lu", GetCurrentProcessId());
     if (kit_setup(state))
         return -1;
     return install("web=[::]:0", output);

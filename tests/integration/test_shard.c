@@ -16,6 +16,7 @@
 #include "proto/socket.h"
 #include "sockbroker/addr.h"
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 
 #define QUEUE 20
 #define N_WORKERS 4
@@ -27,7 +28,7 @@ static struct kit_broker *start_broker(const char *more)
 {
     char endpoint[128];
 
-    snprintf(endpoint, sizeof(endpoint), "web=[::]:0,mode=shard%s", more);
+    format_text(endpoint, sizeof(endpoint), "web=[::]:0,mode=shard%s", more);
     return kit_broker_start(&(struct kit_start){ .args = { "--endpoint", endpoint } });
 }
 
@@ -91,7 +92,7 @@ static void run_shares(const char *more, const unsigned *weights, unsigned n_wor
     char weight[8];
 
     for (unsigned i = 0; i < n_workers; i++) {
-        snprintf(weight, sizeof(weight), "%u", weights[i]);
+        format_text(weight, sizeof(weight), "%u", weights[i]);
         w[i] = start_weighted(b, names[i], weight);
     }
     load(b, 4000, &r);
@@ -146,7 +147,7 @@ static void check_plan(uint16_t port, unsigned n_workers)
 
     sb_steer_plan_make(&how, &plan);
     for (unsigned i = 0; i < 64; i++) {
-        snprintf(from, sizeof(from), "127.0.1.%u", i + 1);
+        format_text(from, sizeof(from), "127.0.1.%u", i + 1);
         assert_int_equal(sockbroker_addr_parse_ip(from, &client, NULL), SOCKBROKER_OK);
         kit_read_only_answer(kit_connect(from, "127.0.0.1", port), &a);
         assert_string_equal(a.worker, names[sb_steer_slot_of(&plan, &client)]);
@@ -289,7 +290,7 @@ static void plain_reuseport_loses_the_queue_of_a_killed_worker(void **state)
     kit_process_wait_log(w1, "\n");
     stop_process(w1);
     fault_connect_many((uint16_t)port, socks, QUEUE);
-    snprintf(text, sizeof(text), "%u", port);
+    format_text(text, sizeof(text), "%u", port);
     struct kit_process *w2 = kit_process_start("naive2", SB_NAIVE_EXE, &(struct kit_start){ .args = { text } });
     kit_process_wait_log(w2, "ready ");
     kit_process_kill(w1);
@@ -441,7 +442,7 @@ static void a_slot_that_is_never_fetched_is_free_again(void **state)
     struct kit_broker *b = kit_broker_start(&(struct kit_start){ .args = { "--config", c.path } });
     fault_raw_start(&r, b, "raw", 4);
     request.as.share.session = r.attached.session;
-    snprintf(request.as.share.endpoint, sizeof(request.as.share.endpoint), "web");
+    format_text(request.as.share.endpoint, sizeof(request.as.share.endpoint), "web");
     assert_int_equal(sb_client_call(r.client, &request, SB_REPLY_GRANTED, KIT_WAIT_MS, &r.reply, NULL), SOCKBROKER_OK);
     struct kit_process *w1 = kit_worker_start(b, "w1", "none", NULL);
     kit_process_tell(w1, "fetch web 0");

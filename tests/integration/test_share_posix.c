@@ -12,6 +12,7 @@
 #include "sockbroker/addr.h"
 #include "sockbroker/request.h"
 #include "tests/integration/share_kit.h"
+#include "tests/support/format.h"
 #include "tests/support/net.h"
 
 /* ---- what workers get ---- */
@@ -49,7 +50,7 @@ static void one_connection_wakes_one_worker(void **state)
 
     (void)state;
     for (unsigned i = 0; i < WORKERS; i++) {
-        snprintf(name, sizeof(name), "w%u", i + 1);
+        format_text(name, sizeof(name), "w%u", i + 1);
         kit_journal_open(&journals[i]);
         w[i] = kit_worker_start(b, name, "accept", &(struct kit_start){ .args = { "--journal", journals[i].path } });
     }
@@ -183,7 +184,7 @@ static void check_deeds(struct kit_broker *b, sockbroker_socket sock, const char
         kit_until(kit_counters(b, "web").repaired > n);
         struct look after = look_at(sock);
         assert_memory_equal(&after, &before, sizeof(before));
-        snprintf(text, sizeof(text), "event=listener_repaired endpoint=web cause=\"%s\" by=\"%s\"", deeds[i].cause, by);
+        format_text(text, sizeof(text), "event=listener_repaired endpoint=web cause=\"%s\" by=\"%s\"", deeds[i].cause, by);
         kit_broker_wait_log(b, text);
         fault_check_serves(b, 20);
         assert_int_equal(kit_counters(b, "web").repaired, n + 1);
@@ -311,7 +312,7 @@ static sockbroker_status ask_for_socket(struct fault_raw *r)
     struct sb_request request = { .kind = SB_REQUEST_SHARE };
 
     request.as.share.session = r->attached.session;
-    snprintf(request.as.share.endpoint, sizeof(request.as.share.endpoint), "web");
+    format_text(request.as.share.endpoint, sizeof(request.as.share.endpoint), "web");
     return sb_client_call(r->client, &request, SB_REPLY_GRANTED, KIT_WAIT_MS, &r->reply, NULL);
 }
 

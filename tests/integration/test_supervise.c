@@ -1,10 +1,10 @@
 /* Workers that the broker starts itself: their life, their generations, their end; and pause. What is POSIX alone:
  * test_supervise_posix.c. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/integration/supervise_kit.h"
+#include "tests/support/format.h"
 #include "tests/support/net.h"
 
 /* The place of the text in the broker's log, which must have it. */
@@ -132,7 +132,7 @@ static void restart_of_a_worker_that_is_not_ready_in_time(void **state)
     (void)state;
     kit_broker_wait_log(b, "event=worker_given_up");
     assert_int_equal(kit_process_count_log(b->process, "event=worker_not_ready worker=workers-1-1 after_ms=100"), 3);
-    snprintf(ending, sizeof(ending), "state=ending %s", how_asked);
+    format_text(ending, sizeof(ending), "state=ending %s", how_asked);
     assert_int_equal(kit_process_count_log(b->process, ending), 3);
     kit_broker_stop(b);
 }
@@ -212,7 +212,7 @@ static void roll_leaves_long_connections_alone_while_generations_overlap(void **
         if (i)
             must_run(b, "reload", NULL, NULL);
         socks[i] = held_connection(b, &a);
-        snprintf(name, sizeof(name), "workers-%u-", i + 1);
+        format_text(name, sizeof(name), "workers-%u-", i + 1);
         assert_memory_equal(a.worker, name, strlen(name));
     }
     wait_generations(b, 4);
@@ -309,13 +309,13 @@ static void leave_in_order_when_the_broker_stops(void **state)
     while (b->process->out >= 0) /* the workers had the same pipe: its end is theirs */
         kit_pause(100);
     bool first_is_busy = !strcmp(a.worker, "workers-1-1");
-    snprintf(idle, sizeof(idle), "event=worker_ended worker=workers-1-%d", first_is_busy ? 2 : 1);
-    snprintf(busy, sizeof(busy), "event=worker_told_to_end worker=workers-1-%d", first_is_busy ? 1 : 2);
+    format_text(idle, sizeof(idle), "event=worker_ended worker=workers-1-%d", first_is_busy ? 2 : 1);
+    format_text(busy, sizeof(busy), "event=worker_told_to_end worker=workers-1-%d", first_is_busy ? 1 : 2);
     assert_true(place(b, "event=stopping") < place(b, "event=worker_drains"));
     assert_true(place(b, "event=worker_drains") < place(b, idle));
     assert_true(place(b, idle) < place(b, "event=drain_over"));
     assert_true(place(b, "event=drain_over") < place(b, busy));
-    snprintf(busy, sizeof(busy), "event=worker_ended worker=workers-1-%d", first_is_busy ? 1 : 2);
+    format_text(busy, sizeof(busy), "event=worker_ended worker=workers-1-%d", first_is_busy ? 1 : 2);
     assert_true(place(b, busy) < place(b, "event=stopped"));
     kit_close(&sock);
     kit_broker_free(b);
@@ -596,7 +596,7 @@ static void older_workers_drain_one_after_the_other_under_load(void **state)
         char name[16];
 
         kit_load_wait(load, 200 * i);
-        snprintf(name, sizeof(name), "w%u", i);
+        format_text(name, sizeof(name), "w%u", i);
         struct kit_process *next = start_older(b, name, name + 1, "web");
         wait_end(w);
         w = next;

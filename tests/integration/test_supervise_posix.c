@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/integration/supervise_kit.h"
+#include "tests/support/format.h"
 #include "tests/support/kit_upgrade.h"
 #include "tests/support/net.h"
 
@@ -21,7 +22,7 @@ static void write_script(const struct script *s, const char *text)
 {
     char fresh[64];
 
-    snprintf(fresh, sizeof(fresh), "%s.new", s->path); /* one that runs must not change under its shell */
+    format_text(fresh, sizeof(fresh), "%s.new", s->path); /* one that runs must not change under its shell */
     FILE *f = fopen(fresh, "we");
     if (!f || fprintf(f, "#!/bin/sh\n%s\n", text) < 0 || fchmod(fileno(f), 0755) || fclose(f) || rename(fresh, s->path))
         kit_fail("%s cannot be written", s->path);
@@ -29,7 +30,7 @@ static void write_script(const struct script *s, const char *text)
 
 static void open_script(struct script *s, const char *text)
 {
-    snprintf(s->path, sizeof(s->path), "/tmp/sbkit-script-XXXXXX");
+    format_text(s->path, sizeof(s->path), "/tmp/sbkit-script-XXXXXX");
     int fd = mkstemp(s->path);
 
     if (fd < 0)
@@ -55,7 +56,7 @@ static void list_descriptors(pid_t pid, char *out, size_t room)
 
     out[0] = '\0';
     for (int fd = 0; fd < 256; fd++) {
-        snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+        format_text(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
         ssize_t n = readlink(path, target, sizeof(target) - 1);
         size_t len = strlen(out);
 
@@ -63,7 +64,7 @@ static void list_descriptors(pid_t pid, char *out, size_t room)
             continue;
         target[n] = '\0';
         target[strcspn(target, ":")] = '\0';
-        snprintf(out + len, room - len, "%d -> %s\n", fd, target);
+        format_text(out + len, room - len, "%d -> %s\n", fd, target);
     }
 }
 
@@ -71,7 +72,7 @@ static bool is_called(pid_t pid, const char *name)
 {
     char path[64], text[32] = "";
 
-    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+    format_text(path, sizeof(path), "/proc/%d/comm", (int)pid);
     FILE *f = fopen(path, "re");
     bool is = f && fgets(text, sizeof(text), f) && !strncmp(text, name, strlen(name));
     if (f)
@@ -110,7 +111,7 @@ static void start_gives_workers_their_environment(void **state)
 
     (void)state;
     open_script(&conf, "");
-    snprintf(
+    format_text(
         text, sizeof(text),
         "endpoint web { address = \"[::]:0\"\n command = {\"%s\", --spawned, --mode, hello}\n env = \"MARK=1\" }\n"
         "endpoint api { address = \"[::]:0\" }\n"
@@ -184,7 +185,7 @@ static void roll_that_fails_leaves_the_old_generation_serving(void **state)
         fail_once(b, &s, rows[i].script, rows[i].why, sock);
     write_script(&s, RUN_HELLO); /* mended */
     must_run(b, "reload", "workers", NULL);
-    snprintf(name, sizeof(name), "workers-%zu-", sizeof(rows) / sizeof(rows[0]) + 2);
+    format_text(name, sizeof(name), "workers-%zu-", sizeof(rows) / sizeof(rows[0]) + 2);
     assert_memory_equal(ask(b).worker, name, strlen(name));
     kit_close(&sock);
     kit_broker_stop(b);
@@ -201,9 +202,9 @@ static void roll_is_refused_while_another_one_is_under_way(void **state)
     open_script(&s, RUN_HELLO);
     struct kit_broker *b = start(&(struct kit_start){ .args = { "--endpoint", "web=[::]:0", "--", s.path } });
     kit_broker_wait_ready(b, 1);
-    snprintf(pipe_path, sizeof(pipe_path), "%s/gate", b->dir);
+    format_text(pipe_path, sizeof(pipe_path), "%s/gate", b->dir);
     assert_int_equal(mkfifo(pipe_path, 0600), 0);
-    snprintf(text, sizeof(text), "read line <%s; " RUN_HELLO, pipe_path);
+    format_text(text, sizeof(text), "read line <%s; " RUN_HELLO, pipe_path);
     write_script(&s, text);
     struct kit_process *first = run_in_background(b, "reload");
     kit_broker_wait_log(b, "event=generation_starts group=workers generation=2");
@@ -282,7 +283,7 @@ static void pause_scale_and_reload_are_for_the_brokers_own_user(void **state)
     kit_broker_stop(b);
     kit_run((const char *const[]){ "--version", NULL }, NULL, 0);
     char lock[64];
-    snprintf(lock, sizeof(lock), "%s/lock", dir);
+    format_text(lock, sizeof(lock), "%s/lock", dir);
     unlink(lock);
     assert_int_equal(rmdir(dir), 0);
 }
@@ -356,7 +357,7 @@ static void bar(struct kit_broker *b, bool on)
     char path[192];
 
     for (unsigned i = 0; i < 40; i++) {
-        snprintf(path, sizeof(path), "%s/h.%u", b->dir, i);
+        format_text(path, sizeof(path), "%s/h.%u", b->dir, i);
         if (on)
             assert_int_equal(mkdir(path, 0700), 0);
         else
@@ -518,9 +519,9 @@ static void upgrade_is_refused_while_a_generation_is_replaced(void **state)
     open_script(&s, RUN_HELLO);
     struct kit_broker *b = start_kept((const char *const[]){ "--", s.path, NULL });
     kit_broker_wait_ready(b, 1);
-    snprintf(pipe_path, sizeof(pipe_path), "%s/gate", b->dir);
+    format_text(pipe_path, sizeof(pipe_path), "%s/gate", b->dir);
     assert_int_equal(mkfifo(pipe_path, 0600), 0);
-    snprintf(text, sizeof(text), "read line <%s; " RUN_HELLO, pipe_path);
+    format_text(text, sizeof(text), "read line <%s; " RUN_HELLO, pipe_path);
     write_script(&s, text);
     struct kit_process *reload = run_in_background(b, "reload");
     kit_broker_wait_log(b, "event=generation_starts group=workers generation=2");

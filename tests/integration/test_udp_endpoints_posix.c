@@ -2,7 +2,6 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -11,6 +10,7 @@
 #include "sockbroker/udp.h"
 #include "tests/integration/udp_endpoints_kit.h"
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 
 #define LOST_BY_A_KILL 32u /* what udp_echo_worker reads at once */
 
@@ -305,7 +305,7 @@ static void a_killed_worker_loses_no_more_than_it_had_read(void **state)
         kit_udp_send(&u, udp_window - 1);
         kit_process_kill(w);
         kit_udp_send(&u, 1);
-        snprintf(name, sizeof(name), "u%u", i);
+        format_text(name, sizeof(name), "u%u", i);
         w = udp_start_echo(b, name, 1);
         kit_udp_collect_last(&u);
         assert_true(kit_udp_repeat_lost(&u) <= LOST_BY_A_KILL);

@@ -16,6 +16,7 @@
 
 #include "proto/socket.h"
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 #include "tests/support/kit_udp.h"
 
 #define SHARED "echo=[::]:0,protocol=udp,mode=share"
@@ -280,8 +281,8 @@ static void tricks_with_a_shared_socket_are_undone(void **state)
     for (size_t i = 0; i < N_TRICKS; i++) {
         char text[160];
 
-        snprintf(text, sizeof(text), "event=listener_repaired endpoint=echo cause=\"%s\" by=\"rogue\" result=OK",
-                 tricks[i].cause);
+        format_text(text, sizeof(text), "event=listener_repaired endpoint=echo cause=\"%s\" by=\"rogue\" result=OK",
+                    tricks[i].cause);
         unsigned before = kit_process_count_log(b->process, text);
         play(b, &tricks[i], r.sock);
         kit_until(kit_process_count_log(b->process, text) == before + 1);
@@ -441,7 +442,7 @@ static void write_file(const struct file *f, const char *text)
 
 static void open_file(struct file *f, const char *text)
 {
-    snprintf(f->path, sizeof(f->path), "/tmp/sbkit-udp-XXXXXX");
+    format_text(f->path, sizeof(f->path), "/tmp/sbkit-udp-XXXXXX");
     int fd = mkstemp(f->path);
 
     if (fd < 0)
@@ -546,7 +547,7 @@ static void receive_buffer_decides_how_many_wait(void **state)
     for (size_t i = 0; i < 2; i++) {
         char endpoint[96];
 
-        snprintf(endpoint, sizeof(endpoint), "echo=[::]:0,protocol=udp,mode=%s,receive_buffer=1048576", modes[i]);
+        format_text(endpoint, sizeof(endpoint), "echo=[::]:0,protocol=udp,mode=%s,receive_buffer=1048576", modes[i]);
         struct kit_broker *b = start(endpoint, NULL);
         fill_and_empty(b);
         finish(b);
@@ -740,7 +741,7 @@ static void a_taken_port_is_named(void **state)
         int sock;
 
         bind_udp(taken[i % 2], 0, &sock, &port);
-        snprintf(endpoint, sizeof(endpoint), "echo=[::]:%u,protocol=udp,%s", port, how[i / 2]);
+        format_text(endpoint, sizeof(endpoint), "echo=[::]:%u,protocol=udp,%s", port, how[i / 2]);
         struct kit_broker *b = kit_broker_launch(&(struct kit_start){ .args = { "--endpoint", endpoint } });
         assert_int_equal(kit_process_wait(b->process), 1);
         assert_true(kit_process_has_log(b->process, "endpoint echo: bind "));
@@ -761,7 +762,7 @@ static void tcp_and_udp_share_a_port(void **state)
     open_file(&f, WEB);
     struct kit_broker *b = start_with(&f);
     uint16_t port = kit_broker_port(b, "web");
-    snprintf(more, sizeof(more), WEB "endpoint echo { address = \"[::]:%u\" protocol = udp mode = share }\n", port);
+    format_text(more, sizeof(more), WEB "endpoint echo { address = \"[::]:%u\" protocol = udp mode = share }\n", port);
     reload_with(b, &f, more);
     assert_int_equal(kit_broker_port(b, "echo"), port);
     struct kit_process *web = kit_worker_start(b, "w1", "hello", NULL);

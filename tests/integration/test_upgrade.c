@@ -15,6 +15,7 @@
 
 #include "sockbroker/request.h"
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 #include "tests/support/net.h"
 #include "tests/support/kit_upgrade.h"
 
@@ -58,7 +59,7 @@ static void write_file(const char *path, const char *text, mode_t mode)
 
 static void name_file(char path[64], const char *what)
 {
-    snprintf(path, 64, "/tmp/sbkit-%s-XXXXXX", what);
+    format_text(path, 64, "/tmp/sbkit-%s-XXXXXX", what);
     int fd = mkstemp(path);
 
     if (fd < 0)
@@ -150,8 +151,8 @@ static struct kit_process *start_generation(struct kit_broker *b, unsigned numbe
 {
     char name[16], generation[16];
 
-    snprintf(name, sizeof(name), "g%u", number);
-    snprintf(generation, sizeof(generation), "%u", number);
+    format_text(name, sizeof(name), "g%u", number);
+    format_text(generation, sizeof(generation), "%u", number);
     struct kit_process *w = kit_worker_start(b, name, "hello", &(struct kit_start){ .args = { "--generation", generation } });
     kit_broker_wait_worker(b, name, "ready");
     return w;
@@ -226,7 +227,7 @@ static void many_workers_take_no_time(void **state)
     for (unsigned i = 0; i < WORKERS; i++) {
         char name[16];
 
-        snprintf(name, sizeof(name), "w%u", i);
+        format_text(name, sizeof(name), "w%u", i);
         workers[i] = kit_worker_launch(b, name, "hello", NULL);
     }
     kit_broker_wait_ready(b, WORKERS);
@@ -381,7 +382,7 @@ static bool runs_from(pid_t pid, const char *path)
 {
     char link[64], found[256];
 
-    snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+    format_text(link, sizeof(link), "/proc/%d/exe", (int)pid);
     ssize_t n = readlink(link, found, sizeof(found) - 1);
     found[n < 0 ? 0 : n] = '\0';
     return !strcmp(found, path);
@@ -429,7 +430,7 @@ static void interrupt(const char *side, unsigned step, const char *action)
     bool is_new = !strcmp(side, "new");
     struct kit_load_result r;
 
-    snprintf(rule, sizeof(rule), "SOCKBROKER_FAILPOINTS=takeover_%s_%u=%s", side, step, action);
+    format_text(rule, sizeof(rule), "SOCKBROKER_FAILPOINTS=takeover_%s_%u=%s", side, step, action);
     struct kit_broker *b = kit_broker_start(&(struct kit_start){ .args = { "--endpoint", "web=[::]:0" }, .env = { rule } });
     struct kit_process *workers[2] = { start_worker(b, "w1"), start_worker(b, "w2") };
     struct kit_load *load =
@@ -605,10 +606,10 @@ static void sockets_follow_the_configuration(void **state)
     uint16_t stays = kit_broker_port(b, "stays"), goes = kit_broker_port(b, "goes");
     unsigned long inode = listening_inode(stays);
     kit_broker_wait_worker(b, "w1", "ready");
-    snprintf(text, sizeof(text),
-             "endpoint stays { address = \"[::]:%u\" }\nendpoint comes { address = \"[::]:0\" }\n"
-             "endpoint datagrams { address = \"[::]:%u\"\n protocol = udp\n mode = share }\n",
-             stays, stays);
+    format_text(text, sizeof(text),
+                "endpoint stays { address = \"[::]:%u\" }\nendpoint comes { address = \"[::]:0\" }\n"
+                "endpoint datagrams { address = \"[::]:%u\"\n protocol = udp\n mode = share }\n",
+                stays, stays);
     write_file(path, text, 0600);
     kit_upgrade(b);
     assert_true(inode && listening_inode(stays) == inode);
@@ -826,7 +827,7 @@ static void describe_descriptors(pid_t pid, char *out, size_t room)
     char words[256][64], path[64];
     size_t n = 0, at = 0;
 
-    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    format_text(path, sizeof(path), "/proc/%d/fd", (int)pid);
     DIR *dir = opendir(path);
     for (struct dirent *e = dir ? readdir(dir) : NULL; e && n < 256; e = readdir(dir)) {
         ssize_t len = e->d_name[0] == '.' ? -1 : readlinkat(dirfd(dir), e->d_name, words[n], sizeof(words[0]) - 1);
@@ -844,7 +845,7 @@ static void describe_descriptors(pid_t pid, char *out, size_t room)
     qsort(words, n, sizeof(words[0]), compare_words);
     out[0] = '\0';
     for (size_t i = 0; i < n && at < room; i++)
-        at += (size_t)snprintf(out + at, room - at, "%s\n", words[i]);
+        at += format_text(out + at, room - at, "%s\n", words[i]);
 }
 
 /* F60, F61 */
@@ -868,7 +869,7 @@ static void the_new_broker_has_exactly_what_the_old_one_had(void **state)
         n += e->d_name[0] != '.';
     closedir(dir);
     assert_int_equal(n, 3); /* control, handoff, lock */
-    snprintf(path, sizeof(path), "%s/control", b->dir);
+    format_text(path, sizeof(path), "%s/control", b->dir);
     assert_int_equal(access(path, F_OK), 0);
     kit_broker_stop(b);
 }

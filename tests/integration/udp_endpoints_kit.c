@@ -1,7 +1,7 @@
-#include <stdio.h>
 #include <string.h>
 
 #include "tests/integration/udp_endpoints_kit.h"
+#include "tests/support/format.h"
 
 struct kit_broker *udp_start(const char *endpoint)
 {
@@ -162,7 +162,7 @@ void udp_drain_under_load(const char *endpoint)
     for (unsigned i = 1; i <= 4 * kit_scale(); i++) {
         char name[16];
 
-        snprintf(name, sizeof(name), "u%u", i);
+        format_text(name, sizeof(name), "u%u", i);
         struct kit_process *fresh = udp_start_echo(b, name, 1);
         struct kit_process *drainer = kit_run_start((const char *const[]){ "drain", old->title, "--dir", b->dir, NULL });
         while (!kit_process_is_over(old) && u.n_sent + 100 < u.options.total)

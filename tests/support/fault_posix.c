@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 #include "proto/rundir.h"
 #include "proto/socket.h"
 #include "tests/support/fault.h"
+#include "tests/support/format.h"
 
 double fault_cpu_ms(int pid)
 {
@@ -40,7 +40,7 @@ struct kit_process *fault_worker_start(struct kit_broker *b, const char *name, u
     char text[16];
     const char *const args[] = { name, text, NULL };
 
-    snprintf(text, sizeof(text), "%u", window);
+    format_text(text, sizeof(text), "%u", window);
     struct kit_process *p = fault_worker_launch(b, args);
     kit_process_wait_log(p, "ready\n");
     kit_broker_wait_worker(b, name, "ready");
@@ -200,7 +200,7 @@ void fault_sysctl(const char *path, const char *value)
 {
     char full[128];
 
-    snprintf(full, sizeof(full), "/proc/sys/%s", path);
+    format_text(full, sizeof(full), "/proc/sys/%s", path);
     int fd = open(full, O_WRONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : write(fd, value, strlen(value));
     sb_socket_close(&fd);

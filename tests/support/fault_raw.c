@@ -1,13 +1,13 @@
 #include "tests/support/fault_raw.h"
 
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "client-lib/link.h"
 #include "proto/rundir.h"
 #include "proto/socket.h"
+#include "tests/support/format.h"
 
 #define CALL_MS 30000
 
@@ -15,11 +15,11 @@ void fault_raw_fill(struct sb_attach *a, const char *name, const char *endpoint,
 {
     memset(a, 0, sizeof(*a));
     a->version_min = a->version_max = SB_PROTOCOL_VERSION;
-    snprintf(a->name, sizeof(a->name), "%s", name);
+    format_text(a->name, sizeof(a->name), "%s", name);
     a->weight = 1;
     a->window = window;
     a->n_endpoints = 1;
-    snprintf(a->endpoints[0], sizeof(a->endpoints[0]), "%s", endpoint);
+    format_text(a->endpoints[0], sizeof(a->endpoints[0]), "%s", endpoint);
 }
 
 sockbroker_status fault_raw_attach(struct fault_raw *r, const char *dir, const struct sb_attach *attach,

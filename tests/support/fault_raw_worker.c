@@ -17,6 +17,7 @@
 
 #include "proto/rundir.h"
 #include "tests/support/fault_raw.h"
+#include "tests/support/format.h"
 #include "tests/support/kit_become.h"
 
 #define TAKE_MS 30000
@@ -54,7 +55,7 @@ static int ask_drain(const char *dir, const char *worker)
     static struct sb_reply reply;
     struct sb_request request = { .kind = SB_REQUEST_DRAIN };
 
-    snprintf(request.as.drain.worker, sizeof(request.as.drain.worker), "%s", worker);
+    format_text(request.as.drain.worker, sizeof(request.as.drain.worker), "%s", worker);
     sockbroker_status st = sb_client_open(sb_rundir_path(dir, SB_RUNDIR_CONTROL, path), NULL, NULL, &client, &error);
     if (!st) {
         st = sb_client_call(client, &request, SB_REPLY_DONE, TAKE_MS, &reply, &error);

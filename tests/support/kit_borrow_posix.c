@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit.h"
 
 /* The number in its last word on that socket. */
@@ -16,7 +17,7 @@ static int descriptor_of(struct kit_process *w, const char *endpoint, unsigned i
     const char *last = NULL;
     int number = -1;
 
-    snprintf(text, sizeof(text), "got %s %u of ", endpoint, index);
+    format_text(text, sizeof(text), "got %s %u of ", endpoint, index);
     kit_process_wait_log(w, text);
     for (const char *at = w->log; (at = strstr(at, text)); at++)
         last = at + strlen(text);

@@ -1,7 +1,7 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit_process.h"
 
 static struct kit_broker *brokers;
@@ -9,7 +9,7 @@ static struct kit_broker *brokers;
 static void choose_dir(struct kit_broker *b, const struct kit_start *how)
 {
     b->owns_dir = !how->dir;
-    snprintf(b->dir, sizeof(b->dir), "%s", how->dir ? how->dir : "");
+    format_text(b->dir, sizeof(b->dir), "%s", how->dir ? how->dir : "");
     if (b->owns_dir && !kit_make_folder(b->dir, sizeof(b->dir)))
         kit_fail("no directory for a broker");
 }
@@ -72,7 +72,7 @@ uint16_t kit_broker_port(struct kit_broker *b, const char *endpoint)
     char text[128];
     const char *found = NULL;
 
-    snprintf(text, sizeof(text), "event=listening endpoint=%s address=", endpoint);
+    format_text(text, sizeof(text), "event=listening endpoint=%s address=", endpoint);
     kit_process_wait_log(b->process, text);
     for (const char *at = b->process->log; (at = strstr(at, text)); at++)
         found = at + strlen(text);
@@ -94,7 +94,7 @@ void kit_broker_place(struct kit_broker *b, char *place_out)
 {
     const char *found = kit_process_wait_log(b->process, "event=ready dir=") + strlen("event=ready dir=");
 
-    snprintf(place_out, sizeof(b->dir), "%.*s", (int)strcspn(found, " "), found);
+    format_text(place_out, sizeof(b->dir), "%.*s", (int)strcspn(found, " "), found);
 }
 
 static bool forget(struct kit_broker *b)

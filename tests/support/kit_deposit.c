@@ -1,9 +1,9 @@
 #include "tests/support/kit_deposit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit_state.h"
 #include "tests/support/net.h"
 
@@ -203,7 +203,7 @@ sockbroker_socket kit_mover_connect(struct kit_process *m, const char *host, soc
 {
     char order[64];
 
-    snprintf(order, sizeof(order), "connect %s %u", host, port);
+    format_text(order, sizeof(order), "connect %s %u", host, port);
     kit_mover_ask(m, order, "connected ");
     return kit_accept(listener);
 }

@@ -1,8 +1,9 @@
 #include "tests/support/kit_keeper.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/support/format.h"
 
 struct kit_broker *kit_keeper_start(const char *endpoint, const char *more)
 {
@@ -20,7 +21,7 @@ int kit_keeper_last_pid(struct kit_broker *b, const char *event)
     char text[64];
     const char *found = NULL;
 
-    snprintf(text, sizeof(text), "event=%s ", event);
+    format_text(text, sizeof(text), "event=%s ", event);
     kit_process_wait_log(b->process, text);
     for (const char *at = b->process->log; (at = strstr(at, text)); at++)
         found = strstr(at, "pid=") + 4;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/thread.h"
+#include "tests/support/format.h"
 #include "tests/support/kit_load_tally.h"
 #include "tests/support/net.h"
 
@@ -77,9 +78,9 @@ static bool finish_connect(struct kit_load *l, struct client *c)
     c->port = net_port(c->sock);
     if (l->options.echo) {
         char line[40];
-        int n = snprintf(line, sizeof(line), "n %u\n", c->number);
+        int n = (int)format_text(line, sizeof(line), "n %u\n", c->number);
 
-        snprintf(c->echo, sizeof(c->echo), "n %u", c->number);
+        format_text(c->echo, sizeof(c->echo), "n %u", c->number);
         if (net_send(c->sock, line, (size_t)n) != n) {
             end_client(l, c, &l->tally.result.reset);
             return false;

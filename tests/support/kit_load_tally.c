@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/format.h"
+
 static void count_worker(struct kit_load_result *r, const char *name)
 {
     unsigned i = 0;
@@ -14,7 +16,7 @@ static void count_worker(struct kit_load_result *r, const char *name)
         return;
     if (i == r->n_workers) {
         r->n_workers++;
-        snprintf(r->workers[i].name, sizeof(r->workers[i].name), "%s", name);
+        format_text(r->workers[i].name, sizeof(r->workers[i].name), "%s", name);
     }
     r->workers[i].answered++;
 }
@@ -23,7 +25,7 @@ static void note_wrong(struct kit_load_result *r, const char *why, const char *t
 {
     r->wrong++;
     if (!r->first_wrong[0])
-        snprintf(r->first_wrong, sizeof(r->first_wrong), "%s: \"%.100s\"", why, text);
+        format_text(r->first_wrong, sizeof(r->first_wrong), "%s: \"%.100s\"", why, text);
 }
 
 /* NULL when it is right. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit_become.h"
 #include "tests/support/kit_orders.h"
 #include "tests/support/kit_page.h"
@@ -81,7 +82,7 @@ static void read_it(const struct kit_mover *m, const char *n)
 static void write_it(const struct kit_mover *m, const char *text)
 {
     char line[64];
-    int len = snprintf(line, sizeof(line), "%s\n", text);
+    int len = (int)format_text(line, sizeof(line), "%s\n", text);
 
     if (net_send(m->sock, line, (size_t)len) != len)
         fprintf(stderr, "write: %s\n", net_error_text());

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit_mover.h"
 #include "tests/support/kit_state.h"
 #include "tests/support/net.h"
@@ -17,7 +18,7 @@ static void wrong(struct kit_moves_page *page, const char *format, ...)
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     if (atomic_fetch_add(&page->n_wrong, 1) == 0)
-        snprintf(page->wrong, sizeof(page->wrong), "%s", text);
+        format_text(page->wrong, sizeof(page->wrong), "%s", text);
     printf("wrong: %s\n", text);
 }
 
@@ -92,7 +93,7 @@ void kit_mover_move(struct kit_mover *m, unsigned n)
     char name[16];
 
     for (unsigned i = 3 * m->slot, done = 0; done < n; i++) {
-        snprintf(name, sizeof(name), "m%u", i % KIT_MOVES_NAMES);
+        format_text(name, sizeof(name), "m%u", i % KIT_MOVES_NAMES);
         if (!take_out(m, i % KIT_MOVES_NAMES, name))
             continue;
         put_back(m, i % KIT_MOVES_NAMES, name);

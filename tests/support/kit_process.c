@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/format.h"
+
 #define LOG_SHOWN 24000u /* bytes of each log when a test fails */
 
 static struct kit_process *processes;
@@ -19,7 +21,7 @@ struct kit_process *kit_process_start(const char *title, const char *program, co
 
     if (!p)
         kit_fail("out of memory");
-    snprintf(p->title, sizeof(p->title), "%s", title);
+    format_text(p->title, sizeof(p->title), "%s", title);
     p->pid = -1;
     kit_process_launch(p, program, how);
     p->next = processes;
@@ -124,9 +126,9 @@ void kit_fail(const char *format, ...)
 void kit_process_tell(struct kit_process *p, const char *line)
 {
     char text[128];
-    int len = snprintf(text, sizeof(text), "%s\n", line);
+    size_t len = format_text(text, sizeof(text), "%s\n", line);
 
-    if (!kit_process_write(p, text, (size_t)len))
+    if (!kit_process_write(p, text, len))
         kit_fail("%s does not listen", p->title);
 }
 

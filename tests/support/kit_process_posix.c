@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/format.h"
+
 #define PROCESSES_MAX 4096 /* polled at once */
 #define PIPE_ROOM (1 << 20)
 
@@ -173,7 +175,7 @@ static bool is_task_stopped(const char *pid, const char *task)
 {
     char path[64], text[512];
 
-    snprintf(path, sizeof(path), "/proc/%.10s/task/%.10s/stat", pid, task);
+    format_text(path, sizeof(path), "/proc/%.10s/task/%.10s/stat", pid, task);
     FILE *f = fopen(path, "re");
     if (!f)
         return false;
@@ -191,8 +193,8 @@ static bool is_stopped(pid_t pid)
     bool stopped = true;
     const struct dirent *task;
 
-    snprintf(number, sizeof(number), "%d", (int)pid);
-    snprintf(path, sizeof(path), "/proc/%s/task", number);
+    format_text(number, sizeof(number), "%d", (int)pid);
+    format_text(path, sizeof(path), "/proc/%s/task", number);
     DIR *tasks = opendir(path);
     if (!tasks)
         return false;

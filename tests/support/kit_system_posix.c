@@ -9,12 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit_keeper.h"
 #include "tests/support/kit_process.h"
 
 bool kit_make_folder(char *path, size_t room)
 {
-    snprintf(path, room, "/tmp/sbkit-XXXXXX");
+    format_text(path, room, "/tmp/sbkit-XXXXXX");
     return mkdtemp(path) != NULL;
 }
 
@@ -33,7 +34,7 @@ bool kit_remove_folder(const char *path)
 
 bool kit_make_file(const char *name, char *path, size_t room)
 {
-    snprintf(path, room, "/tmp/sbkit-%s-XXXXXX", name);
+    format_text(path, room, "/tmp/sbkit-%s-XXXXXX", name);
     int fd = mkstemp(path);
 
     if (fd >= 0)
@@ -46,7 +47,7 @@ unsigned kit_count_fds(int pid)
     char path[64];
     unsigned n = 0;
 
-    snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+    format_text(path, sizeof(path), "/proc/%d/fd", pid);
     DIR *dir = opendir(path);
     if (!dir)
         kit_fail("%s: %s", path, strerror(errno));

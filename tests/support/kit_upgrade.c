@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/format.h"
+
 static void adopt_orphans(bool adopt)
 {
     if (prctl(PR_SET_CHILD_SUBREAPER, adopt, 0, 0, 0))
@@ -28,7 +30,7 @@ static unsigned kill_children(void)
     int pid;
     unsigned n = 0;
 
-    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+    format_text(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
     FILE *f = fopen(path, "re");
     while (f && fscanf(f, "%d", &pid) == 1) {
         kill(pid, SIGKILL);
@@ -70,7 +72,7 @@ int kit_upgrade_run(struct kit_broker *b, const char *const *args, char *output,
     while (p->out >= 0)
         kit_pause(100);
     if (output)
-        snprintf(output, output_room, "%s", p->log ? p->log : "");
+        format_text(output, output_room, "%s", p->log ? p->log : "");
     kit_process_free(p);
     return code;
 }

@@ -1,10 +1,10 @@
 /* Accepts by itself, on one thread, and serves what is handed over as well: what waited in a dead worker's queue, for example.
  */
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit_orders.h"
 #include "tests/support/kit_watch.h"
 #include "tests/support/kit_worker.h"
@@ -42,7 +42,7 @@ void kit_worker_prepare_accept(struct kit_task *t)
     char *rest = names;
 
     kit_watch_begin();
-    snprintf(names, sizeof(names), "%s", t->options.endpoints);
+    format_text(names, sizeof(names), "%s", t->options.endpoints);
     for (char *name = kit_orders_cut(&rest, ","); name; name = kit_orders_cut(&rest, ",")) {
         unsigned n = kit_worker_fetch(t, name, 0);
 

@@ -4,6 +4,7 @@
 
 #include <uv.h>
 
+#include "tests/support/format.h"
 #include "tests/support/kit_orders.h"
 #include "tests/support/kit_worker.h"
 
@@ -27,11 +28,11 @@ void kit_worker_say(const char *format, ...)
 void kit_worker_answer(const struct kit_task *t, const struct sockbroker_conn *conn, const char *echo)
 {
     char line[256];
-    int n =
-        snprintf(line, sizeof(line), "%s %d ipv%d %llu %u%s%s\n", t->options.name, kit_own_pid(), (int)conn->info.peer.family,
-                 (unsigned long long)conn->info.lease_id, conn->info.peer.port, echo ? " " : "", echo ? echo : "");
+    size_t n = format_text(line, sizeof(line), "%s %d ipv%d %llu %u%s%s\n", t->options.name, kit_own_pid(),
+                           (int)conn->info.peer.family, (unsigned long long)conn->info.lease_id, conn->info.peer.port,
+                           echo ? " " : "", echo ? echo : "");
 
-    net_send(conn->sock, line, (size_t)n);
+    net_send(conn->sock, line, n);
 }
 
 void kit_worker_over(const struct kit_task *t, const struct sockbroker_conn *conn)

@@ -1,6 +1,6 @@
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/support/format.h"
 #include "tests/support/net.h"
 
 void net_start(void)
@@ -124,7 +124,7 @@ const char *net_error_text(void)
 {
     static _Thread_local char text[32];
 
-    snprintf(text, sizeof(text), "error %d", WSAGetLastError());
+    format_text(text, sizeof(text), "error %d", WSAGetLastError());
     return text;
 }
 

@@ -1,9 +1,10 @@
 #include "tests/support/system_win32.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/support/format.h"
 
 /* ---- handles ---- */
 
@@ -52,7 +53,7 @@ static bool choose_path(const char *name, char *path_out, size_t room)
         return false;
     for (char *c = temporary; *c; c++)
         *c = *c == '\\' ? '/' : *c;
-    snprintf(path_out, room, "%s%s-%lu-%u", temporary, name, GetCurrentProcessId(), number++);
+    format_text(path_out, room, "%s%s-%lu-%u", temporary, name, GetCurrentProcessId(), number++);
     return true;
 }
 
@@ -85,13 +86,13 @@ bool system_remove_tree(const char *path)
     char entry[2 * MAX_PATH];
     WIN32_FIND_DATAA found;
 
-    snprintf(entry, sizeof(entry), "%s/*", path);
+    format_text(entry, sizeof(entry), "%s/*", path);
     HANDLE search = FindFirstFileA(entry, &found);
     bool more = search != INVALID_HANDLE_VALUE;
     for (; more; more = FindNextFileA(search, &found)) {
         if (!strcmp(found.cFileName, ".") || !strcmp(found.cFileName, ".."))
             continue;
-        snprintf(entry, sizeof(entry), "%s/%s", path, found.cFileName);
+        format_text(entry, sizeof(entry), "%s/%s", path, found.cFileName);
         if (found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY)
             system_remove_tree(entry);
         else

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/support/format.h"
 #include "tests/unit/unit.h"
 
 /* "nm -D --defined-only": "0000000000004a10 T sockbroker_version"; a version follows "@@". Data symbols count as well. */
@@ -10,7 +11,7 @@ void exports_each(const char *library, void (*take)(const char *name))
 {
     char command[512], line[512];
 
-    snprintf(command, sizeof(command), "nm -D --defined-only %s", library);
+    format_text(command, sizeof(command), "nm -D --defined-only %s", library);
     FILE *f = popen(command, "re");
     assert_non_null(f);
     while (fgets(line, sizeof(line), f)) {

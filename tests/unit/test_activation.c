@@ -2,13 +2,13 @@
 #include "broker/activation.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
 
+#include "tests/support/format.h"
 #include "tests/unit/unit.h"
 
 struct start {
@@ -35,7 +35,7 @@ static sockbroker_status take(const struct start *how, struct sb_given **list)
     close_range(3, ~0u, 0);
     for (int i = 0; i < how->n_open; i++)
         UNIT_REQUIRE(socket(AF_INET, SOCK_STREAM, 0) == 3 + i);
-    snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    format_text(pid, sizeof(pid), "%d", (int)getpid());
     set("LISTEN_PID", how->pid ? how->pid : pid);
     set("LISTEN_FDS", how->n);
     set("LISTEN_FDNAMES", how->names);

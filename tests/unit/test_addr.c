@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "client-lib/sysnet.h"
+#include "tests/support/format.h"
 #include "tests/unit/addr_kit.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -873,7 +874,7 @@ static void bad_prefixes_are_refused_with_reason_and_cure(void **state)
         if (sockbroker_prefix_parse(text, &prefix, &error) != SOCKBROKER_INVALID)
             fail_msg("accepted: %s", text);
         assert_memory_equal(&prefix, &before, sizeof(prefix));
-        snprintf(quoted, sizeof(quoted), "prefix \"%s\": ", text);
+        format_text(quoted, sizeof(quoted), "prefix \"%s\": ", text);
         if (strncmp(error.text, quoted, strlen(quoted)) != 0 || !strstr(error.text, refused_prefixes[i][1]))
             fail_msg("wrong reason: %s", error.text);
         assert_int_equal(SOCKBROKER_INVALID, sockbroker_prefix_parse(text, &prefix, NULL));
@@ -1183,10 +1184,10 @@ static void every_mutation_of_one_byte_is_refused_or_comes_back_the_same(void **
                 if (at < len)
                     text[at] = (char)c;
                 n_accepted += check_round_trips(text);
-                snprintf(text, sizeof(text), "%.*s%c%s", (int)at, texts[i], c, texts[i] + at); /* insert */
+                format_text(text, sizeof(text), "%.*s%c%s", (int)at, texts[i], c, texts[i] + at); /* insert */
                 n_accepted += check_round_trips(text);
             }
-            snprintf(text, sizeof(text), "%.*s%s", (int)at, texts[i], texts[i] + at + (at < len)); /* remove */
+            format_text(text, sizeof(text), "%.*s%s", (int)at, texts[i], texts[i] + at + (at < len)); /* remove */
             n_accepted += check_round_trips(text);
         }
     }
@@ -1230,7 +1231,7 @@ static void check_input_file(const char *folder, const char *name)
     struct sockbroker_error error = { .status = SOCKBROKER_OK };
     FILE *file;
 
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    format_text(path, sizeof(path), "%s/%s", folder, name);
     file = fopen(path, "rb");
     assert_non_null(file);
     text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
@@ -1249,7 +1250,7 @@ static void input_files_meet_the_fate_in_their_names(void **state)
     int n_files = 0;
 
     (void)state;
-    snprintf(folder, sizeof(folder), "%s/addr", data);
+    format_text(folder, sizeof(folder), "%s/addr", data);
     dir = opendir(folder);
     if (!dir)
         fail_msg("cannot open %s: run from the top of the project or set SB_TEST_DATA", folder);

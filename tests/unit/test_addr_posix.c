@@ -4,10 +4,10 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "tests/support/format.h"
 #include "tests/unit/addr_kit.h"
 
 static void zone_name_becomes_the_index(void **state)
@@ -22,7 +22,7 @@ static void zone_name_becomes_the_index(void **state)
 
         if (strspn(one->if_name, "0123456789") == strlen(one->if_name))
             continue;
-        snprintf(text, sizeof(text), "fe80::1%%%s", one->if_name);
+        format_text(text, sizeof(text), "fe80::1%%%s", one->if_name);
         assert_status(SOCKBROKER_OK, sockbroker_addr_parse_ip(text, &addr, NULL));
         assert_int_equal(one->if_index, addr.scope_id);
     }
@@ -88,7 +88,7 @@ static void random_near_miss(char text[64])
 
     addr.scope_id = 0;
     sockbroker_addr_format_ip(&addr, printed);
-    snprintf(text, 64, "%.63s", printed);
+    format_text(text, 64, "%.63s", printed);
     len = strlen(text);
     if (addr_pick(2))
         text[addr_pick(len)] = "0123456789abcdefABCDEF:."[addr_pick(24)];

@@ -1,12 +1,12 @@
 /* Zones by the names of the interfaces that there are: those that the system gives, and those that people see. */
 #include "tests/unit/unit.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "client-lib/sysnet.h"
 #include "proto/utf_win32.h"
 #include "sockbroker/addr.h"
+#include "tests/support/format.h"
 
 #include <iphlpapi.h>
 
@@ -16,7 +16,7 @@ static void assert_names(const char *name, uint32_t index)
     struct sockbroker_error error;
     char text[600];
 
-    snprintf(text, sizeof(text), "fe80::1%%%s", name);
+    format_text(text, sizeof(text), "fe80::1%%%s", name);
     if (sockbroker_addr_parse_ip(text, &addr, &error))
         fail_msg("%s: %s", text, error.text);
     assert_int_equal(addr.scope_id, index);

@@ -6,13 +6,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "broker/ask.h"
+#include "tests/support/format.h"
 
 struct house {
     struct sb_server *server;
@@ -42,7 +42,7 @@ static uint32_t on_page(uint32_t n, uint32_t first, uint32_t n_max)
 
 static void name(char out[SOCKBROKER_NAME_MAX + 1], char kind, uint32_t number)
 {
-    snprintf(out, SOCKBROKER_NAME_MAX + 1, "%c%u", kind, number);
+    format_text(out, SOCKBROKER_NAME_MAX + 1, "%c%u", kind, number);
 }
 
 static void fill(const struct house *h, const struct sb_status_request *from, struct sb_status_page *page)

@@ -14,6 +14,7 @@
 #include "proto/peer.h"
 #include "proto/socket.h"
 #include "proto/xfer.h"
+#include "tests/support/format.h"
 
 /* ---- a child: this program again, with a record in a file ---- */
 
@@ -29,11 +30,11 @@ static void start_child(struct child *c, const char *verb)
     PROCESS_INFORMATION what;
     char self[MAX_PATH], line[2 * MAX_PATH];
 
-    snprintf(c->name, sizeof(c->name), "%s", unit_path(verb));
+    format_text(c->name, sizeof(c->name), "%s", unit_path(verb));
     c->go = CreateEventA(NULL, TRUE, FALSE, c->name);
     assert_non_null(c->go);
     assert_true(GetModuleFileNameA(NULL, self, sizeof(self)) < sizeof(self));
-    snprintf(line, sizeof(line), "\"%s\" %s %s", self, verb, c->name);
+    format_text(line, sizeof(line), "\"%s\" %s %s", self, verb, c->name);
     assert_true(CreateProcessA(NULL, line, NULL, NULL, FALSE, DETACHED_PROCESS, NULL, NULL, &how, &what));
     CloseHandle(what.hThread);
     c->process = what.hProcess;
@@ -55,7 +56,7 @@ static const char *file_of(const char *name, char *path_out, size_t size)
     char folder[MAX_PATH];
 
     GetTempPathA(sizeof(folder), folder);
-    snprintf(path_out, size, "%s%s", folder, name);
+    format_text(path_out, size, "%s%s", folder, name);
     return path_out;
 }
 

@@ -24,6 +24,7 @@
 #include "proto/channel.h"
 #include "proto/clock.h"
 #include "proto/thread.h"
+#include "tests/support/format.h"
 
 #define TIMEOUT_MS 10000
 #define PARKED_MAX 256
@@ -136,7 +137,7 @@ static void open_house(struct house *h, const struct sb_server_options *options)
     h->bell = eventfd(0, EFD_CLOEXEC);
     h->options.wake = ring;
     h->options.arg = &h->bell;
-    snprintf(h->path, sizeof(h->path), "%s", unit_path("control"));
+    format_text(h->path, sizeof(h->path), "%s", unit_path("control"));
     assert_status(SOCKBROKER_OK, sb_server_open(h->path, &h->options, &h->server, &error));
     assert_int_equal(pthread_create(&h->thread, NULL, run_loop, h), 0);
 }
@@ -427,7 +428,7 @@ static void nobody_there_is_no_broker(void **state)
     assert_status(SOCKBROKER_NO_BROKER, sb_client_open(unit_path("nothing"), NULL, NULL, &c, &error));
     assert_non_null(strstr(error.text, "sockbroker serve"));
     open_house(&h, &usual);
-    snprintf(gone, sizeof(gone), "%s", unit_path("gone"));
+    format_text(gone, sizeof(gone), "%s", unit_path("gone"));
     assert_int_equal(rename(h.path, gone), 0); /* a socket file that nobody listens to any more */
     close_house(&h);
     assert_status(SOCKBROKER_NO_BROKER, sb_client_open(gone, NULL, NULL, &c, &error));

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "broker/config.h"
+#include "tests/support/format.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -156,7 +157,7 @@ static void rejected_file(const char *path, struct sb_config *config)
     piece = strstr(expect, ": ");
     assert_non_null(piece);
     *piece = '\0';
-    snprintf(place, sizeof(place), "%s:%s: ", path, expect);
+    format_text(place, sizeof(place), "%s:%s: ", path, expect);
     assert_int_equal(sb_config_read_file(config, path, &error), SOCKBROKER_INVALID);
     assert_int_equal(error.status, SOCKBROKER_INVALID);
     assert_begins(error.text, place);
@@ -186,7 +187,7 @@ static int walk(const char *dir_path, const char *prefix, file_test *test)
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
             continue;
-        snprintf(path, sizeof(path), "%s/%s", dir_path, entry->d_name);
+        format_text(path, sizeof(path), "%s/%s", dir_path, entry->d_name);
         sb_config_init(&config);
         test(path, &config);
         sb_config_deinit(&config);
@@ -201,7 +202,7 @@ static int walk_data(const char *prefix, file_test *test)
     const char *data = getenv("SB_TEST_DATA");
     char dir_path[256];
 
-    snprintf(dir_path, sizeof(dir_path), "%s/config", data ? data : "tests/data");
+    format_text(dir_path, sizeof(dir_path), "%s/config", data ? data : "tests/data");
     return walk(dir_path, prefix, test);
 }
 
@@ -505,7 +506,7 @@ static void policy_table_is_judged_whole(void **state)
     must(sb_config_set_global(&config, "address_policy", twice, 2, &error), &error);
     must(sb_config_check(&config, &error), &error);
     for (size_t i = 0; i < COUNT(many); i++) {
-        snprintf(texts[i], sizeof(texts[i]), "10.0.0.%zu 1 1", i);
+        format_text(texts[i], sizeof(texts[i]), "10.0.0.%zu 1 1", i);
         many[i] = texts[i];
     }
     must(sb_config_set_global(&config, "address_policy", many, SOCKBROKER_POLICIES_MAX, &error), &error);
@@ -648,7 +649,7 @@ static void endpoints_have_a_greatest_number(void **state)
     (void)state;
     sb_config_init(&config);
     for (unsigned i = 0; i < SB_ENDPOINTS_MAX; i++) {
-        snprintf(text, sizeof(text), "e%u=[::]:%u", i, i + 1);
+        format_text(text, sizeof(text), "e%u=[::]:%u", i, i + 1);
         must_add(&config, text);
     }
     must(sb_config_check(&config, &error), &error);

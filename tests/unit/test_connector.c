@@ -10,7 +10,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -21,6 +20,7 @@
 #include "proto/clock.h"
 #include "proto/socket.h"
 #include "sockbroker/addr.h"
+#include "tests/support/format.h"
 
 /* ---- a resolver that answers when it may ---- */
 
@@ -50,7 +50,7 @@ static struct addrinfo *make_list(const char *addresses)
     struct addrinfo *first = NULL, **end = &first;
     char copy[512], *save = NULL;
 
-    snprintf(copy, sizeof(copy), "%s", addresses);
+    format_text(copy, sizeof(copy), "%s", addresses);
     for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
         struct found *f = calloc(1, sizeof(*f));
         struct sockbroker_addr addr;
@@ -264,7 +264,7 @@ static sockbroker_status permit(void *arg, const struct sockbroker_addr *destina
     assert_false(sockbroker_addr_is_mapped(destination));
     if (!is_ip(destination, s->forbidden))
         return SOCKBROKER_OK;
-    snprintf(error_out->text, sizeof(error_out->text), "rule %s", s->forbidden);
+    format_text(error_out->text, sizeof(error_out->text), "rule %s", s->forbidden);
     return SOCKBROKER_REFUSED;
 }
 
@@ -290,7 +290,7 @@ static sockbroker_status sort(void *arg, const struct sockbroker_addr *destinati
     struct scene *s = arg;
 
     assert_true(n > 0);
-    snprintf(error_out->text, sizeof(error_out->text), "sorting failed");
+    format_text(error_out->text, sizeof(error_out->text), "sorting failed");
     if (s->sort_fails)
         return SOCKBROKER_NO_MEMORY;
     *n_pairs_out = 0;
@@ -355,7 +355,7 @@ static void start(struct scene *s)
 
 static void start_host(struct scene *s, const char *host, uint16_t port)
 {
-    snprintf(s->request.host, sizeof(s->request.host), "%s", host);
+    format_text(s->request.host, sizeof(s->request.host), "%s", host);
     s->request.port = port;
     start(s);
 }
@@ -519,7 +519,7 @@ static void a_refused_connection_names_address_cause_and_cure(void **state)
     run_until_done(&s);
     assert_failed(&s, SOCKBROKER_SYSTEM);
     assert_int_equal(s.result.error.os_code, ECONNREFUSED);
-    snprintf(where, sizeof(where), "127.0.0.1, port %u: connect to 127.0.0.1:%u: ECONNREFUSED", port, port);
+    format_text(where, sizeof(where), "127.0.0.1, port %u: connect to 127.0.0.1:%u: ECONNREFUSED", port, port);
     assert_says(s.result.error.text, where);
     assert_says(s.result.error.text, "start the server");
     close_scene(&s);
@@ -640,7 +640,7 @@ static void sixteen_that_fail_are_all_told(void **state)
 
     (void)state;
     for (size_t i = 0; i < SB_RACE_MAX; i++) {
-        snprintf(ips[i], sizeof(ips[i]), "127.0.0.%zu", i + 1);
+        format_text(ips[i], sizeof(ips[i]), "127.0.0.%zu", i + 1);
         places[i] = (struct place){ .ip = ips[i], .how = REFUSES };
     }
     uint16_t port = open_places(places, SB_RACE_MAX);
@@ -1164,7 +1164,7 @@ static void wrong_requests_are_refused_before_anything_is_asked(void **state)
         open_scene(&s);
         memset(s.request.host, 'a', sizeof(s.request.host));
         if (row->host)
-            snprintf(s.request.host, sizeof(s.request.host), "%s", row->host);
+            format_text(s.request.host, sizeof(s.request.host), "%s", row->host);
         s.request.n_addresses = row->n_addresses;
         s.request.port = (uint16_t)row->port;
         s.request.race.deadline_ms = row->deadline_ms;
@@ -1233,7 +1233,7 @@ static void run_short(void *arg)
     calls = (struct sb_connect_calls){ permit, done, &s };
     let_go(SOCKBROKER_IPV6, NULL, EAI_NONAME);
     let_go(SOCKBROKER_IPV4, "127.0.0.1", 0);
-    snprintf(s.request.host, sizeof(s.request.host), "a.test");
+    format_text(s.request.host, sizeof(s.request.host), "a.test");
     s.request.port = 9;
     UNIT_REQUIRE(sb_connect_start(&s.connector, &s.request, &calls, &s.connect, &error) == row->at_start);
     while (!row->at_start && !s.n_done)
@@ -1390,7 +1390,7 @@ static void requests_do_not_touch_each_other(void **state)
     open_scene(&s);
     for (size_t i = 0; i < N; i++) {
         others[i] = s; /* the same loop and connector, by calls of their own */
-        snprintf(others[i].request.host, sizeof(others[i].request.host), "%s", places[i % 2].ip);
+        format_text(others[i].request.host, sizeof(others[i].request.host), "%s", places[i % 2].ip);
         others[i].request.port = port;
         struct sb_connect_calls calls = { permit, done, &others[i] };
         assert_status(SOCKBROKER_OK, sb_connect_start(&s.connector, &others[i].request, &calls, &others[i].connect, NULL));

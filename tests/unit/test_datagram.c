@@ -1,10 +1,10 @@
 /* What datagram.h promises on each system: the families that were asked for, whatever the system's defaults are. */
 #include "tests/unit/datagram_kit.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "proto/socket.h"
+#include "tests/support/format.h"
 
 static void each_request_serves_the_families_it_names(void **state)
 {
@@ -23,11 +23,11 @@ static void a_taken_port_is_named_with_its_families(void **state)
     if (!unit_has_ipv6())
         skip();
     assert_status(SOCKBROKER_OK, datagram_open_at("127.0.0.1:0", false, &holder));
-    snprintf(text, sizeof(text), "[::]:%u", holder.facts.addr.port);
+    format_text(text, sizeof(text), "[::]:%u", holder.facts.addr.port);
     assert_status(SOCKBROKER_ADDRESS_IN_USE, datagram_open_at(text, true, &o));
     assert_true(o.sock == SOCKBROKER_SOCKET_NONE);
     assert_int_not_equal(o.error.os_code, 0);
-    snprintf(text, sizeof(text), "bind [::]:%u (UDP, IPv6 and IPv4)", holder.facts.addr.port);
+    format_text(text, sizeof(text), "bind [::]:%u (UDP, IPv6 and IPv4)", holder.facts.addr.port);
     assert_non_null(strstr(o.error.text, text));
     assert_non_null(strstr(o.error.text, "choose another port"));
     sb_socket_close(&holder.sock);

@@ -1,7 +1,6 @@
 /* The states of a group of workers, with a clock and processes of the test's own (broker/group.h, broker/rollover.h). */
 #include "tests/unit/unit.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -9,6 +8,7 @@
 #include "broker/log.h"
 #include "broker/rollover.h"
 #include "proto/error.h"
+#include "tests/support/format.h"
 
 /* ---- a group whose processes are words in a log ---- */
 
@@ -26,7 +26,7 @@ static void note(const char *what, const struct sb_slot *slot)
 {
     size_t len = strlen(world.log);
 
-    snprintf(world.log + len, sizeof(world.log) - len, "%s%s %s", len ? ", " : "", what, slot->name);
+    format_text(world.log + len, sizeof(world.log) - len, "%s%s %s", len ? ", " : "", what, slot->name);
 }
 
 /* What has been done since the last look. */
@@ -80,7 +80,7 @@ static void fake_rolled(struct sb_group *g, sockbroker_status status, const char
     (void)g;
     world.n_rolled++;
     world.rolled = status;
-    snprintf(world.text, sizeof(world.text), "%s", text);
+    format_text(world.text, sizeof(world.text), "%s", text);
 }
 
 static uint32_t fake_random(void)
@@ -400,7 +400,7 @@ static void any_number_of_generations_may_overlap(void **state)
 
         must_roll(g, 100 * i);
         for (unsigned k = 1; k <= 2; k++) {
-            snprintf(name, sizeof(name), "g-%u-%u", (unsigned)i, k);
+            format_text(name, sizeof(name), "g-%u-%u", (unsigned)i, k);
             ready(g, name, 100 * i + k);
         }
     }

@@ -1,6 +1,7 @@
 /* What a machine of Linux answers when its addresses change, or descriptors run out; and the order of the system's own
  * getaddrinfo() beside ours. What changes addresses runs in a child with a network of its own; without the right to have one,
  * it is left out. */
+#include "tests/support/format.h"
 #include "tests/unit/host_kit.h"
 
 #include <arpa/inet.h>
@@ -106,7 +107,7 @@ static int open_tunnel(const char *name, int type, int *index_out)
         close(sock);
         return -1;
     }
-    snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+    format_text(request.ifr_name, sizeof(request.ifr_name), "%s", name);
     UNIT_REQUIRE(ioctl(tun, TUNSETIFF, &request) == 0);
     UNIT_REQUIRE(ioctl(tun, TUNSETLINK, type) == 0);
     request.ifr_flags = IFF_UP;

@@ -19,6 +19,7 @@
 #include "broker/keeper_link.h"
 #include "proto/socket.h"
 #include "proto/xfer.h"
+#include "tests/support/format.h"
 #include "tests/unit/unit.h"
 
 #define LINE_MAX_LEN 512
@@ -32,7 +33,7 @@ static void call_test(const char *path)
     struct sockaddr_un at = { .sun_family = AF_UNIX };
 
     test = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+    format_text(at.sun_path, sizeof(at.sun_path), "%s", path);
     if (connect(test, (struct sockaddr *)&at, sizeof(at)))
         _exit(99);
 }
@@ -68,7 +69,7 @@ static void put(int keeper, const char *label, char *answer)
     fstat(thing, &st);
     sb_keeper_send(keeper, SOCKBROKER_SOCKET_NONE, SB_KEEPER_PUT, label, thing);
     close(thing);
-    snprintf(answer, LINE_MAX_LEN, "%s:%llu ", label, (unsigned long long)st.st_ino);
+    format_text(answer, LINE_MAX_LEN, "%s:%llu ", label, (unsigned long long)st.st_ino);
 }
 
 static void wait_for_keeper(int keeper)
@@ -109,9 +110,9 @@ static void obey(const char *path, int keeper, const char *order, char *answer)
     else if (!strcmp(order, "ready"))
         sb_keeper_send(keeper, SOCKBROKER_SOCKET_NONE, SB_KEEPER_READY, "", SOCKBROKER_SOCKET_NONE);
     else if (!strcmp(order, "count"))
-        snprintf(answer, LINE_MAX_LEN, "%u", n_taken);
+        format_text(answer, LINE_MAX_LEN, "%u", n_taken);
     else if (!strcmp(order, "pid"))
-        snprintf(answer, LINE_MAX_LEN, "%d %d", (int)getpid(), (int)getppid());
+        format_text(answer, LINE_MAX_LEN, "%d %d", (int)getpid(), (int)getppid());
     else if (!strncmp(order, "follow ", 7))
         follow(keeper, order + 7, answer);
     else if (!strcmp(order, "rename"))
@@ -170,8 +171,8 @@ static void open_stage(struct stage *s, uint32_t restarts)
     char *argv[] = { name, s->path, NULL };
     struct sb_keeper_options options = { argv, restarts, 60000, SB_LOG_INFO };
 
-    snprintf(s->path, sizeof(s->path), "%s", unit_path("door"));
-    snprintf(at.sun_path, sizeof(at.sun_path), "%s", s->path);
+    format_text(s->path, sizeof(s->path), "%s", unit_path("door"));
+    format_text(at.sun_path, sizeof(at.sun_path), "%s", s->path);
     s->door = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(s->door, (struct sockaddr *)&at, sizeof(at)), 0);
     assert_int_equal(listen(s->door, 8), 0);
@@ -252,7 +253,7 @@ static void next_broker_gets_what_was_kept(void **state)
     ask(p, "ready");
     end_puppet(&p, "kill");
     p = next_puppet(&s);
-    snprintf(both, sizeof(both), "%s%s", first, second);
+    format_text(both, sizeof(both), "%s%s", first, second);
     assert_string_equal(ask(p, "take"), both);
     ask(p, "ready");
     end_puppet(&p, "kill");
@@ -274,7 +275,7 @@ static void many_things_are_handed_over(void **state)
     int p = next_puppet(&s);
     ask(p, "take");
     for (unsigned i = 0; i < 600; i++) {
-        snprintf(order, sizeof(order), "put %u", i);
+        format_text(order, sizeof(order), "put %u", i);
         ask(p, order);
     }
     ask(p, "ready");
@@ -298,7 +299,7 @@ static void documented_ends_are_passed_on(void **state)
 
         open_stage(&s, 10);
         int p = code % 2 ? next_puppet(&s) : ready_puppet(&s);
-        snprintf(order, sizeof(order), "exit %d", code);
+        format_text(order, sizeof(order), "exit %d", code);
         end_puppet(&p, order);
         assert_int_equal(end_code(&s), code);
     }
@@ -397,7 +398,7 @@ static void follower_is_the_broker(void **state)
     ask(old, "put a");
     ask(old, "put b");
     int new = fork_puppet(&s, old);
-    snprintf(order, sizeof(order), "follow %d", (int)pid_of(new));
+    format_text(order, sizeof(order), "follow %d", (int)pid_of(new));
     assert_string_equal(ask(new, order), "yes");
     ask(new, "rename");
     strcpy(kept, ask(new, "put b"));
@@ -426,10 +427,10 @@ static void follower_that_is_not_ready_drops_nothing(void **state)
     int old = ready_puppet(&s);
     strcpy(a, ask(old, "put a"));
     int new = fork_puppet(&s, old);
-    snprintf(order, sizeof(order), "follow %d", (int)pid_of(new));
+    format_text(order, sizeof(order), "follow %d", (int)pid_of(new));
     assert_string_equal(ask(new, order), "yes");
     ask(new, "rename");
-    snprintf(kept, sizeof(kept), "%s%s", a, ask(new, "put b"));
+    format_text(kept, sizeof(kept), "%s%s", a, ask(new, "put b"));
     end_puppet(&old, "exit 0");
     while (parent_of(new) != s.keeper)
         continue;
@@ -468,7 +469,7 @@ static void old_one_goes_on_when_the_follower_dies(void **state)
     open_stage(&s, 10);
     int old = ready_puppet(&s);
     int new = fork_puppet(&s, old);
-    snprintf(order, sizeof(order), "follow %d", (int)pid_of(new));
+    format_text(order, sizeof(order), "follow %d", (int)pid_of(new));
     assert_string_equal(ask(new, order), "yes");
     end_puppet(&new, "kill");
     assert_true(unit_wait_for(hears_signals, &(struct passing){ s.keeper, old }));

@@ -1,5 +1,6 @@
 /* Dependencies point one way: proto <- client-lib <- broker, and samples see public headers only. Includes are spelled from
  * the top, so reading them shows it. */
+#include "tests/support/format.h"
 #include "tests/unit/unit.h"
 
 #include <ftw.h>
@@ -74,7 +75,7 @@ static void includes_never_point_upwards(void **state)
 
         layer_now = &layers[i];
         n_files = 0;
-        snprintf(path, sizeof(path), SB_SOURCE "/%s", layers[i].folder);
+        format_text(path, sizeof(path), SB_SOURCE "/%s", layers[i].folder);
         assert_int_equal(nftw(path, look_at, 8, FTW_PHYS), 0);
         assert_true(n_files > 0 || !strcmp(layers[i].folder, "samples"));
     }

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +19,8 @@
 #include <uthash.h>
 #include <uv.h>
 
+#include "tests/support/format.h"
+
 static void nng_carries_a_request_and_its_reply_over_ipc(void **state)
 {
     nng_socket server, client;
@@ -27,7 +28,7 @@ static void nng_carries_a_request_and_its_reply_over_ipc(void **state)
     size_t len = sizeof(text);
 
     (void)state;
-    snprintf(url, sizeof(url), "ipc:///tmp/sockbroker-libraries-%d", (int)uv_os_getpid());
+    format_text(url, sizeof(url), "ipc:///tmp/sockbroker-libraries-%d", (int)uv_os_getpid());
     assert_int_equal(nng_rep0_open(&server), 0);
     assert_int_equal(nng_req0_open(&client), 0);
     assert_int_equal(nng_listen(server, url, NULL, 0), 0);

@@ -2,13 +2,13 @@
  * root may raise its limit, so each row runs in a child without root's rights. */
 #include "tests/unit/unit.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "broker/limits.h"
 #include "broker/log.h"
+#include "tests/support/format.h"
 
 #define RESERVE 288u /* limits.c's, as are the least: 8 sessions and 64 connections */
 #define PER_SESSION 4u
@@ -60,7 +60,7 @@ static void set_limits(void *arg)
     if (!row->fits) {
         char number[32];
 
-        snprintf(number, sizeof(number), "limit is %lu", (unsigned long)row->hard);
+        format_text(number, sizeof(number), "limit is %lu", (unsigned long)row->hard);
         UNIT_REQUIRE(st == SOCKBROKER_INVALID);
         UNIT_REQUIRE(strstr(error.text, number) && strstr(error.text, "ulimit -n"));
         return;

@@ -1,11 +1,11 @@
 /* What listen.h promises on each system: the families that were asked for, whatever the system's defaults are. */
 #include "tests/unit/listen_kit.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "proto/oserr.h"
 #include "proto/socket.h"
+#include "tests/support/format.h"
 
 static void each_request_serves_the_families_it_names(void **state)
 {
@@ -58,8 +58,8 @@ static void a_taken_port_is_named_with_its_family(void **state)
         char asks[64], expected[80];
 
         assert_status(SOCKBROKER_OK, listen_open_at(cases[i].holder, cases[i].holder_dual, &holder));
-        snprintf(asks, sizeof(asks), cases[i].asks, holder.at.port);
-        snprintf(expected, sizeof(expected), cases[i].expected, holder.at.port);
+        format_text(asks, sizeof(asks), cases[i].asks, holder.at.port);
+        format_text(expected, sizeof(expected), cases[i].expected, holder.at.port);
         assert_status(SOCKBROKER_ADDRESS_IN_USE, listen_open_at(asks, cases[i].dual, &o));
         assert_true(o.sock == SOCKBROKER_SOCKET_NONE);
         assert_int_not_equal(o.error.os_code, 0);
@@ -78,7 +78,7 @@ static void the_same_port_of_the_other_family_is_free(void **state)
     if (!unit_has_ipv6())
         skip();
     assert_status(SOCKBROKER_OK, listen_open_at("0.0.0.0:0", false, &v4));
-    snprintf(text, sizeof(text), "[::]:%u", v4.at.port);
+    format_text(text, sizeof(text), "[::]:%u", v4.at.port);
     assert_status(SOCKBROKER_OK, listen_open_at(text, false, &v6));
     sb_socket_close(&v4.sock);
     sb_socket_close(&v6.sock);
@@ -107,7 +107,7 @@ static void a_restart_binds_at_once(void **state)
     sb_socket_close(&server); /* first, so that the TIME_WAIT is on this side */
     assert_true(unit_wait_readable(client));
     sb_socket_close(&client);
-    snprintf(text, sizeof(text), "127.0.0.1:%u", o.at.port);
+    format_text(text, sizeof(text), "127.0.0.1:%u", o.at.port);
     sb_socket_close(&o.sock);
     assert_status(SOCKBROKER_OK, listen_open_at(text, false, &o));
     sb_socket_close(&o.sock);

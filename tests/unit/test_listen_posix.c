@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "proto/socket.h"
+#include "tests/support/format.h"
 
 /* ---- as the machine is ---- */
 
@@ -172,13 +172,13 @@ static void keep_the_port(void *arg)
     (void)arg;
     setenv("SOCKBROKER_FAILPOINTS", "socket6=EAFNOSUPPORT*100", 1);
     UNIT_REQUIRE(listen_open_at("0.0.0.0:0", false, &o) == SOCKBROKER_OK);
-    snprintf(text, sizeof(text), "[::]:%u", o.at.port);
+    format_text(text, sizeof(text), "[::]:%u", o.at.port);
     sb_socket_close(&o.sock);
     UNIT_REQUIRE(listen_open_at(text, true, &o) == SOCKBROKER_OK);
-    snprintf(text, sizeof(text), "[::]:%u", o.at.port); /* taken now */
+    format_text(text, sizeof(text), "[::]:%u", o.at.port); /* taken now */
     struct listen_opened second;
     UNIT_REQUIRE(listen_open_at(text, true, &second) == SOCKBROKER_ADDRESS_IN_USE);
-    snprintf(text, sizeof(text), "0.0.0.0:%u (IPv4)", o.at.port); /* what was really tried is named */
+    format_text(text, sizeof(text), "0.0.0.0:%u (IPv4)", o.at.port); /* what was really tried is named */
     UNIT_REQUIRE(strstr(second.error.text, text) != NULL);
 }
 

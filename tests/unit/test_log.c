@@ -18,6 +18,7 @@
 #include "broker/log.h"
 #include "broker/log_limit.h"
 #include "proto/clock.h"
+#include "tests/support/format.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define SLOW_NS (2 * SECOND_NS) /* far above what is promised: these machines are busy */
@@ -115,7 +116,7 @@ static void log_many(unsigned n)
     char event[16];
 
     for (unsigned i = 0; i < n; i++) {
-        snprintf(event, sizeof(event), "many_%u", i % 100);
+        format_text(event, sizeof(event), "many_%u", i % 100);
         sb_log(SB_LOG_INFO, event, "i=%u", i);
     }
 }
@@ -143,7 +144,7 @@ static void journal_gets_a_priority_and_no_time(void **state)
 
     (void)state;
     assert_int_equal(fstat(2, &st), 0);
-    snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    format_text(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
     setenv("JOURNAL_STREAM", stream, 1);
     assert_int_equal(sb_log_open(SB_LOG_INFO), SOCKBROKER_OK);
     sb_log(SB_LOG_ERROR, "bind_failed", "endpoint=%s", "web");
@@ -237,7 +238,7 @@ static void close_writes_what_is_queued(void **state)
     log_many(200);
     sb_log_close();
     for (unsigned i = 0; i < 200; i++) {
-        snprintf(line, sizeof(line), "event=many_%u i=%u", i % 100, i);
+        format_text(line, sizeof(line), "event=many_%u i=%u", i % 100, i);
         expect_line(line);
     }
     assert_true(nothing_to_read());
@@ -361,7 +362,7 @@ static void nonblocking_stderr_loses_nothing(void **state)
         left -= (size_t)n;
     }
     for (unsigned i = 0; i < 3; i++) {
-        snprintf(line, sizeof(line), "event=many_%u i=%u", i, i);
+        format_text(line, sizeof(line), "event=many_%u i=%u", i, i);
         expect_line(line);
     }
 }
@@ -476,7 +477,7 @@ static void events_are_limited_each_by_itself(void **state)
     (void)state;
     memset(&limits, 0, sizeof(limits));
     for (unsigned i = 0; i < SB_LOG_EVENTS_MAX; i++) {
-        snprintf(name, sizeof(name), "e%u", i);
+        format_text(name, sizeof(name), "e%u", i);
         for (unsigned k = 0; k < SB_LOG_LINES_PER_SECOND; k++)
             assert_true(sb_log_limit_admit(&limits, name, SB_LOG_INFO, 5));
         assert_false(sb_log_limit_admit(&limits, name, SB_LOG_INFO, 5));

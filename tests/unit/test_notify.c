@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +15,7 @@
 
 #include "broker/notify.h"
 #include "proto/clock.h"
+#include "tests/support/format.h"
 
 /* ---- support: a manager ---- */
 
@@ -55,7 +55,7 @@ static int setup(void **state)
     strcpy(dir, "/tmp/sb_notify_XXXXXX");
     if (!mkdtemp(dir))
         return -1;
-    snprintf(path, sizeof(path), "%s/notify", dir);
+    format_text(path, sizeof(path), "%s/notify", dir);
     return 0;
 }
 
@@ -122,7 +122,7 @@ static void abstract_socket_is_reached(void **state)
     char name[64];
 
     (void)state;
-    snprintf(name, sizeof(name), "@%s", dir);
+    format_text(name, sizeof(name), "@%s", dir);
     listen_at(name);
     sb_notify_stopping();
     assert_string_equal(told(), "STOPPING=1");

@@ -1,12 +1,12 @@
 /* What options.h promises: what a program wrote is checked, what it left out comes from the environment or a default. */
 #include "tests/unit/unit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client-lib/options.h"
 #include "proto/thread.h"
+#include "tests/support/format.h"
 
 struct read {
     struct sb_attach attach;
@@ -68,7 +68,7 @@ static void what_is_left_out_has_its_default(void **state)
     (void)state;
     o.name = NULL;
     assert_status(SOCKBROKER_OK, read_options(&o, &r));
-    snprintf(name, sizeof(name), "worker-%u", sb_process_id());
+    format_text(name, sizeof(name), "worker-%u", sb_process_id());
     assert_string_equal(r.attach.name, name);
     assert_int_equal(r.attach.weight, 1);
     assert_int_equal(r.attach.window, 0);
@@ -221,7 +221,7 @@ static void thirty_two_endpoints_and_not_one_more(void **state)
 
     (void)state;
     for (int i = 0; i < 32; i++)
-        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%se%d", i ? "," : "", i);
+        format_text(list + strlen(list), sizeof(list) - strlen(list), "%se%d", i ? "," : "", i);
     o.endpoints = list;
     assert_status(SOCKBROKER_OK, read_options(&o, &r));
     assert_int_equal(r.attach.n_endpoints, 32);

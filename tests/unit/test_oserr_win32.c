@@ -1,7 +1,6 @@
 /* What oserr.h promises of the codes of Windows: a failed system call says what, why and what to do. */
 #include "tests/unit/unit.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include <winsock2.h>
@@ -9,6 +8,7 @@
 
 #include "proto/error.h"
 #include "proto/oserr.h"
+#include "tests/support/format.h"
 
 static const struct {
     int code;
@@ -90,10 +90,10 @@ static void a_failed_call_says_what_why_and_what_to_do(void **state)
     assert_status(SOCKBROKER_PERMISSION, sb_oserr_set(&error, WSAEACCES, "bind [::]:80", "ask an administrator"));
     assert_int_equal(error.status, SOCKBROKER_PERMISSION);
     assert_int_equal(error.os_code, WSAEACCES);
-    snprintf(expected, sizeof(expected), "bind [::]:80: %s. ask an administrator", words);
+    format_text(expected, sizeof(expected), "bind [::]:80: %s. ask an administrator", words);
     assert_string_equal(error.text, expected);
     assert_status(SOCKBROKER_PERMISSION, sb_oserr_set(&error, WSAEACCES, "bind", NULL));
-    snprintf(expected, sizeof(expected), "bind: %s", words);
+    format_text(expected, sizeof(expected), "bind: %s", words);
     assert_string_equal(error.text, expected);
     assert_status(SOCKBROKER_SYSTEM, sb_oserr_set(NULL, ERROR_CRC, "read", NULL));
 }

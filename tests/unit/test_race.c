@@ -2,11 +2,11 @@
  * told of it. */
 #include "tests/unit/unit.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "broker/race.h"
 #include "sockbroker/addr.h"
+#include "tests/support/format.h"
 
 #define START 1000 /* ms; not 0, so that a time that was not filled in shows */
 
@@ -49,7 +49,7 @@ static void offer(const char *list)
     char copy[1024], *save = NULL;
 
     memset(pairs, 0, sizeof(pairs));
-    snprintf(copy, sizeof(copy), "%s", list);
+    format_text(copy, sizeof(copy), "%s", list);
     for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
         assert_true(n < UNIT_COUNT(pairs));
         pairs[n].destination = ip(word);
@@ -189,7 +189,7 @@ static void families_alternate_from_the_best_destination_on(void **state)
         size_t n = 0;
 
         begin_list(rows[i].offered);
-        snprintf(copy, sizeof(copy), "%s", rows[i].started);
+        format_text(copy, sizeof(copy), "%s", rows[i].started);
         for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
             assert_int_equal(assert_starts(word, at_ms), n); /* records stand in the order of the start */
             at_ms += 250;
@@ -219,7 +219,7 @@ static void sixteen_destinations_are_the_most(void **state)
 
     (void)state;
     for (int i = 0; i < SB_RACE_MAX + 4; i++)
-        snprintf(list + strlen(list), sizeof(list) - strlen(list), "192.0.2.%d ", i + 1);
+        format_text(list + strlen(list), sizeof(list) - strlen(list), "192.0.2.%d ", i + 1);
     begin_list(list);
     assert_int_equal(race.n_attempts, SB_RACE_MAX);
     sb_race_turn_away(&race, &one_more, START, &forbidden);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "proto/rundir.h"
+#include "tests/support/format.h"
 
 /* ---- support ---- */
 
@@ -91,7 +92,7 @@ static const char *own_dir(void)
 {
     static char dir[SB_RUNDIR_MAX];
 
-    snprintf(dir, sizeof(dir), "%s/run", unit_folder());
+    format_text(dir, sizeof(dir), "%s/run", unit_folder());
     return dir;
 }
 
@@ -177,7 +178,7 @@ static void paths_are_made_absolute_and_lose_their_last_slashes(void **state)
     for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
         char dir[SB_RUNDIR_MAX], expected[SB_RUNDIR_MAX];
 
-        snprintf(expected, sizeof(expected), rows[i].expected, "/tmp");
+        format_text(expected, sizeof(expected), rows[i].expected, "/tmp");
         assert_status(SOCKBROKER_OK, sb_rundir_find(rows[i].given, dir, NULL));
         assert_string_equal(dir, expected);
     }
@@ -422,7 +423,7 @@ static void what_stands_at_a_public_name_and_is_no_socket_is_refused_and_untouch
         char name[32];
 
         make_folder(own_dir(), 0700);
-        snprintf(name, sizeof(name), "run/%s", names[i]);
+        format_text(name, sizeof(name), "run/%s", names[i]);
         make_file(unit_path(name), "precious");
         assert_refused(SOCKBROKER_UNSAFE_PATH, own_dir(), 0700, "not a socket");
         assert_file_holds(unit_path(name), "precious");

@@ -9,6 +9,7 @@
 #include "client-lib/order.h"
 #include "client-lib/pairs.h"
 #include "client-lib/source.h"
+#include "tests/support/format.h"
 
 #define LIST_MAX 8
 #define TEXT_MAX 512
@@ -44,7 +45,7 @@ static size_t read_addrs(const char *text, struct sockbroker_addr *list)
     char *rest = copy;
     size_t n = 0;
 
-    snprintf(copy, sizeof(copy), "%s", text);
+    format_text(copy, sizeof(copy), "%s", text);
     for (char *item; (item = next_item(&rest)) != NULL; n++) {
         assert_true(n < LIST_MAX);
         list[n] = read_addr(item);
@@ -157,7 +158,7 @@ static void set_up(struct machine *m, const char *addresses)
     *m = none;
     m->host.addresses = m->addresses;
     m->host.find_source = find_source;
-    snprintf(copy, sizeof(copy), "%s", addresses);
+    format_text(copy, sizeof(copy), "%s", addresses);
     for (char *item; addresses[0] && (item = next_item(&rest)) != NULL;) {
         assert_true(m->host.n_addresses < LIST_MAX);
         m->addresses[m->host.n_addresses++] = read_address(item);
@@ -195,8 +196,8 @@ static const char *print(const struct result *r)
         char a[SOCKBROKER_ADDR_TEXT_MAX], b[SOCKBROKER_ADDR_TEXT_MAX];
 
         destination.scope_id = source.scope_id = 0;
-        len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s from %s", i ? ", " : "",
-                                sockbroker_addr_format_ip(&destination, a), sockbroker_addr_format_ip(&source, b));
+        len += format_text(all + len, sizeof(all) - len, "%s%s from %s", i ? ", " : "",
+                           sockbroker_addr_format_ip(&destination, a), sockbroker_addr_format_ip(&source, b));
     }
     return all;
 }
@@ -217,11 +218,11 @@ static const char *reversed(const char *list)
     char copy[TEXT_MAX], before[TEXT_MAX];
     char *rest = copy;
 
-    snprintf(copy, sizeof(copy), "%s", list);
+    format_text(copy, sizeof(copy), "%s", list);
     all[0] = '\0';
     for (char *item; (item = next_item(&rest)) != NULL;) {
-        snprintf(before, sizeof(before), "%s", all);
-        snprintf(all, sizeof(all), "%.200s%s%.200s", item, before[0] ? ", " : "", before);
+        format_text(before, sizeof(before), "%s", all);
+        format_text(all, sizeof(all), "%.200s%s%.200s", item, before[0] ? ", " : "", before);
     }
     return all;
 }
@@ -472,7 +473,7 @@ static void examples_of_rfc_6724_come_out_as_printed(void **state)
 
         check_example(i, examples[i].sources, examples[i].destinations);
         check_example(i, examples[i].sources, reversed(examples[i].destinations));
-        snprintf(backwards, sizeof(backwards), "%s", reversed(examples[i].sources));
+        format_text(backwards, sizeof(backwards), "%s", reversed(examples[i].sources));
         check_example(i, backwards, examples[i].destinations);
         check_example(i, backwards, reversed(examples[i].destinations));
     }
@@ -639,7 +640,7 @@ static struct sb_source read_source(const char *text)
     char copy[TEXT_MAX];
     struct sb_source s;
 
-    snprintf(copy, sizeof(copy), "%s", text);
+    format_text(copy, sizeof(copy), "%s", text);
     s.facts = read_address(copy);
     s.scope = sockbroker_scope_of(&s.facts.addr);
     s.label = sockbroker_policy_find(NULL, 0, &s.facts.addr)->label;

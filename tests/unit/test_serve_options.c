@@ -9,6 +9,7 @@
 
 #include "broker/command.h"
 #include "broker/serve_options.h"
+#include "tests/support/format.h"
 
 /* ---- support ---- */
 
@@ -36,7 +37,7 @@ static bool read_line(const char *line, struct sb_serve_options *o, char *said_o
     char *save = NULL;
     int ends[2], saved = dup(STDERR_FILENO);
 
-    snprintf(text, sizeof(text), "%s", line);
+    format_text(text, sizeof(text), "%s", line);
     memset(argv, 0, sizeof(argv));
     argv[0] = command;
     for (char *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))

@@ -20,6 +20,7 @@
 #include "broker/shard_group.h"
 #include "proto/socket.h"
 #include "sockbroker/addr.h"
+#include "tests/support/format.h"
 
 #define QUEUE 20
 
@@ -238,9 +239,9 @@ static void another_group_is_an_error_and_not_joined(void **state)
         open_group("127.0.0.1:0", types[t], 2);
         struct sb_shard_group first = group;
 
-        snprintf(at, sizeof(at), "127.0.0.1:%u", first.as.addr.port);
+        format_text(at, sizeof(at), "127.0.0.1:%u", first.as.addr.port);
         assert_status(SOCKBROKER_ADDRESS_IN_USE, try_open(at, types[t], 2, &error));
-        snprintf(operation, sizeof(operation), "bind %s", at);
+        format_text(operation, sizeof(operation), "bind %s", at);
         assert_non_null(strstr(error.text, operation));
         assert_non_null(strstr(error.text, "choose another port"));
         sb_shard_group_close(&first);
@@ -389,7 +390,7 @@ static void assert_clients_stick(const char *form, const char *to, unsigned n_cl
     for (unsigned n = 1; n <= n_clients; n++) {
         char from[64];
 
-        snprintf(from, sizeof(from), form, n);
+        format_text(from, sizeof(from), form, n);
         weights[1] = 1;
         steer(SB_STEER_SOURCE_HASH, weights);
         size_t slot = slot_by_plan(from, weights);
@@ -485,7 +486,7 @@ static void datagrams_of_a_client_stay_with_one_slot(void **state)
     for (unsigned n = 1; n <= 10; n++) {
         char from[32];
 
-        snprintf(from, sizeof(from), "127.0.4.%u", n);
+        format_text(from, sizeof(from), "127.0.4.%u", n);
         int sock = client_from(from, "127.0.0.1");
         size_t slot = slot_of_next();
         for (unsigned again = 0; again < 10; again++) {
@@ -1086,7 +1087,7 @@ static void the_largest_group_works(void **state)
     for (unsigned n = 1; n <= 10; n++) {
         char from[32];
 
-        snprintf(from, sizeof(from), "127.0.5.%u", n);
+        format_text(from, sizeof(from), "127.0.5.%u", n);
         assert_int_equal(slot_of_client(from, "127.0.0.1"), slot_by_plan(from, weights));
     }
     sb_shard_group_close(&group);

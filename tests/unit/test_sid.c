@@ -7,13 +7,13 @@
 #include <aclapi.h>
 #include <sddl.h>
 
-#include <stdio.h>
 #include <string.h>
 
 #include "proto/channel.h"
 #include "proto/peer.h"
 #include "proto/rundir.h"
 #include "proto/sid_win32.h"
+#include "tests/support/format.h"
 
 /* ---- accounts ---- */
 
@@ -281,7 +281,7 @@ static void open_listener(struct listener *l, const char *name, const wchar_t *r
 
     assert_true(
         ConvertStringSecurityDescriptorToSecurityDescriptorW(rules, SDDL_REVISION_1, &security.lpSecurityDescriptor, NULL));
-    snprintf(path, sizeof(path), "\\\\.\\pipe\\%s", name);
+    format_text(path, sizeof(path), "\\\\.\\pipe\\%s", name);
     l->n_heard = 0;
     l->pipe = CreateNamedPipeA(path, PIPE_ACCESS_DUPLEX, PIPE_TYPE_BYTE | PIPE_WAIT, PIPE_UNLIMITED_INSTANCES, 4096, 4096, 0,
                                &security);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/status_print.h"
+#include "tests/support/format.h"
 
 /* ---- a report with one of everything ---- */
 
@@ -218,7 +219,7 @@ static void assert_in_manual(const char *manual, const char *key)
     char form[96];
 
     for (size_t i = 0; i < UNIT_COUNT(forms); i++) {
-        snprintf(form, sizeof(form), forms[i], key);
+        format_text(form, sizeof(form), forms[i], key);
         if (strstr(manual, form))
             return;
     }
@@ -276,7 +277,7 @@ static char *line_of(char *text, const char *name)
 {
     char begin[32];
 
-    snprintf(begin, sizeof(begin), "\n%s ", name);
+    format_text(begin, sizeof(begin), "\n%s ", name);
     char *at = strstr(text, begin);
     assert_non_null(at);
     at[1 + strcspn(at + 1, "\n")] = '\0';

@@ -2,11 +2,11 @@
  * sockets that know nothing of the library. */
 #include "tests/unit/udp_kit.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "client-lib/udp_route.h"
 #include "proto/socket.h"
+#include "tests/support/format.h"
 
 static void each_datagram_tells_where_it_was_sent(void **state)
 {
@@ -75,7 +75,7 @@ static void a_full_queue_comes_in_order(void **state)
     (void)state;
     udp_start(&s, "127.0.0.1:0", false);
     for (unsigned i = 0; i < MANY; i++) {
-        snprintf(text, sizeof(text), "datagram %u", i);
+        format_text(text, sizeof(text), "datagram %u", i);
         udp_client_send(client, "127.0.0.1", s.udp.port, text);
     }
     for (unsigned heard = 0; heard < MANY;) {
@@ -83,7 +83,7 @@ static void a_full_queue_comes_in_order(void **state)
 
         udp_answer(&s, n);
         for (size_t i = 0; i < n; i++, heard++) {
-            snprintf(text, sizeof(text), "datagram %u", heard);
+            format_text(text, sizeof(text), "datagram %u", heard);
             udp_client_hear(client, text);
         }
     }

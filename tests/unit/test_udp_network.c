@@ -1,5 +1,6 @@
 /* What udp.h promises in other networks than this machine's: families missing or off, several interfaces with the same
  * link-local address, multicast, broadcast. Each test is a child in network namespaces of its own. */
+#include "tests/support/format.h"
 #include "tests/unit/udp_kit.h"
 
 #include <errno.h>
@@ -128,7 +129,7 @@ static void be_a_server_of_many_addresses(void *arg)
     for (size_t i = 0; i < UNIT_COUNT(more); i++) {
         char plain[32];
 
-        snprintf(plain, sizeof(plain), "%.*s", (int)strcspn(more[i], "/"), more[i]);
+        format_text(plain, sizeof(plain), "%.*s", (int)strcspn(more[i], "/"), more[i]);
         udp_ask(&s, plain);
     }
 }
@@ -163,7 +164,7 @@ static bool is_running(void *arg)
     struct ifreq r = { .ifr_name = "" };
     int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", (const char *)arg);
+    format_text(r.ifr_name, sizeof(r.ifr_name), "%s", (const char *)arg);
     bool is = ioctl(sock, SIOCGIFFLAGS, &r) == 0 && (r.ifr_flags & IFF_RUNNING);
     close(sock);
     return is;
@@ -173,7 +174,7 @@ static void set_up_end(const char *name, unsigned link, unsigned host)
 {
     char copy[8];
 
-    snprintf(copy, sizeof(copy), "%s", name);
+    format_text(copy, sizeof(copy), "%s", name);
     UNIT_REQUIRE(unit_wait_for(is_running, copy)); /* before that, packets are dropped */
     ip("addr add 10.0.%u.%u/24 broadcast + dev %s", link + 1, host, name);
     ip("addr add 169.254.0.%u/16 broadcast + dev %s", host, name);

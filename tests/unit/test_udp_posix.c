@@ -6,13 +6,13 @@
 #include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "proto/socket.h"
+#include "tests/support/format.h"
 
 /* ---- the address that was asked ---- */
 
@@ -100,7 +100,7 @@ static void a_full_queue_comes_in_batches_and_in_order(void **state)
     udp_start(&s, "[::]:0", true);
     int clients[] = { udp_client("127.0.0.1"), udp_client("::1") };
     for (unsigned i = 0; i < MANY; i++) {
-        snprintf(text, sizeof(text), "datagram %u", i);
+        format_text(text, sizeof(text), "datagram %u", i);
         udp_client_send(clients[i % 2], i % 2 ? "::1" : "127.0.0.2", s.udp.port, text);
     }
     unsigned heard = 0;
@@ -109,7 +109,7 @@ static void a_full_queue_comes_in_batches_and_in_order(void **state)
         assert_int_equal(n, left < UDP_BATCH ? left : UDP_BATCH);
         udp_answer(&s, n);
         for (size_t i = 0; i < n; i++, heard++) {
-            snprintf(text, sizeof(text), "datagram %u", heard);
+            format_text(text, sizeof(text), "datagram %u", heard);
             struct sockbroker_addr from = udp_client_hear(clients[heard % 2], text);
             assert_true(udp_is_ip(&from, heard % 2 ? "::1" : "127.0.0.2"));
         }

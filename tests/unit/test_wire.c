@@ -13,6 +13,7 @@
 #include "proto/wire_codec.h"
 #include "proto/wire_slot.h"
 #include "tests/fuzz/wire_kinds.h"
+#include "tests/support/format.h"
 
 #define FILE_MAX 1400u /* a case longer than this is not kept as a file */
 
@@ -1732,8 +1733,8 @@ static void file_name(char *out, size_t size, bool is_accepted, int kind, const 
 {
     size_t folder_len = strlen(__FILE__) - strlen("unit/test_wire.c");
 
-    snprintf(out, size, "%.*sdata/wire/%s_%s_%s", (int)folder_len, __FILE__, is_accepted ? "accept" : "reject",
-             wire_kinds[kind].name, name);
+    format_text(out, size, "%.*sdata/wire/%s_%s_%s", (int)folder_len, __FILE__, is_accepted ? "accept" : "reject",
+                wire_kinds[kind].name, name);
 }
 
 static void write_file(const char *path, int kind)

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/support/format.h"
+
 /* ---- descriptors ---- */
 
 #define FDS_LISTED 1024
@@ -55,7 +57,7 @@ static void list_new_descriptors(void)
     char path[64], target[256];
 
     for (int fd = 0; fd < FDS_LISTED; fd++) {
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        format_text(path, sizeof(path), "/proc/self/fd/%d", fd);
         ssize_t len = was_open[fd] ? -1 : readlink(path, target, sizeof(target) - 1);
         if (len > 0)
             print_error("  %d -> %.*s\n", fd, (int)len, target);
@@ -79,7 +81,7 @@ int unit_count_sockets(void)
     int n = 0;
 
     for (int fd = 0; fd < 256; fd++) { /* by name: touching a descriptor that another thread closes just now would be a race */
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        format_text(path, sizeof(path), "/proc/self/fd/%d", fd);
         n += readlink(path, target, sizeof(target)) > 8 && !memcmp(target, "socket:[", 8);
     }
     return n;
@@ -160,7 +162,7 @@ const char *unit_path(const char *name)
     static unsigned turn;
     char *path = paths[turn++ % 4];
 
-    snprintf(path, sizeof(paths[0]), "%s/%s", unit_folder(), name);
+    format_text(path, sizeof(paths[0]), "%s/%s", unit_folder(), name);
     return path;
 }
 

@@ -1,10 +1,10 @@
 #include "tests/unit/unit.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/oserr.h"
 #include "proto/socket.h"
+#include "tests/support/format.h"
 
 /* ---- handles ---- */
 
@@ -95,7 +95,7 @@ const char *unit_path(const char *name)
     static unsigned turn;
     char *path = paths[turn++ % 4];
 
-    snprintf(path, sizeof(paths[0]), "sb-unit-%lu-%s", GetCurrentProcessId(), name);
+    format_text(path, sizeof(paths[0]), "sb-unit-%lu-%s", GetCurrentProcessId(), name);
     return path;
 }
 
