@@ -1,4 +1,4 @@
-/* dial.h: one TCP connection to one destination, begun without waiting. dial_posix.c, dial_win32.c. */
+/* dial.h: one TCP connection to one destination, begun without waiting. */
 #ifndef SB_BROKER_DIAL_H
 #define SB_BROKER_DIAL_H
 
