@@ -17,6 +17,19 @@ sockbroker_status sb_ask_open(const char *dir, struct sb_client **client_out, st
     return st ? st : sb_client_open(sb_rundir_path(found, SB_RUNDIR_CONTROL, path), NULL, NULL, client_out, error_out);
 }
 
+sockbroker_status sb_ask_once(const char *dir, const struct sb_request *request, enum sb_reply_kind kind, int timeout_ms,
+                              struct sb_reply *reply_out, struct sockbroker_error *error_out)
+{
+    struct sb_client *client;
+    sockbroker_status st = sb_ask_open(dir, &client, error_out);
+
+    if (st)
+        return st;
+    st = sb_client_call(client, request, kind, timeout_ms, reply_out, error_out);
+    sb_client_close(client);
+    return st;
+}
+
 static sockbroker_status append(void **list, size_t *n, const void *items, size_t n_items, size_t size,
                                 struct sockbroker_error *error)
 {

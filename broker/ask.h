@@ -9,6 +9,10 @@ sockbroker_status sb_ask_open(const char *dir, struct sb_client **client_out, st
 
 #define SB_ASK_TIMEOUT_MS 10000
 
+/* One question to it. CLOSED: it went away before it answered. */
+sockbroker_status sb_ask_once(const char *dir, const struct sb_request *request, enum sb_reply_kind kind, int timeout_ms,
+                              struct sb_reply *reply_out, struct sockbroker_error *error_out);
+
 /* The whole status, put together from its pages. */
 struct sb_status_report {
     struct sb_broker_status broker;

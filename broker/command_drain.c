@@ -34,17 +34,11 @@ static bool read_generation(const char *text, uint64_t *out)
 
 static int ask(const char *dir, const struct sb_request *request)
 {
-    struct sb_client *client;
     struct sb_reply reply;
     struct sockbroker_error error;
-    int timeout_ms = request->as.drain.wait ? -1 : 10000;
-    sockbroker_status st = sb_ask_open(dir, &client, &error);
+    int timeout_ms = request->as.drain.wait ? -1 : SB_ASK_TIMEOUT_MS;
 
-    if (st)
-        return sb_command_fail("drain", &error);
-    st = sb_client_call(client, request, SB_REPLY_DONE, timeout_ms, &reply, &error);
-    sb_client_close(client);
-    if (st)
+    if (sb_ask_once(dir, request, SB_REPLY_DONE, timeout_ms, &reply, &error))
         return sb_command_fail("drain", &error);
     printf("%llu worker%s %s\n", (unsigned long long)reply.as.done_count, reply.as.done_count == 1 ? "" : "s",
            request->as.drain.wait ? "drained" : "draining");

@@ -56,27 +56,20 @@ static int fail(const struct sockbroker_error *error)
 
 static int ask(const char *dir, const struct sb_request *request)
 {
-    struct sb_client *client;
+    struct sb_reply reply;
     struct sockbroker_error error;
     uint32_t timeout_ms = request->as.upgrade.timeout_ms ? request->as.upgrade.timeout_ms : DEFAULT_MS;
-    sockbroker_status st = sb_ask_open(dir, &client, &error);
+    sockbroker_status st = sb_ask_once(dir, request, SB_REPLY_UPGRADED, (int)(timeout_ms + SPARE_MS), &reply, &error);
 
-    if (st)
+    if (!st) {
+        printf("%s\n", reply.as.upgraded.text);
+        return SB_EXIT_OK;
+    }
+    if (st != SOCKBROKER_CLOSED)
         return fail(&error);
-    struct sb_reply *reply = malloc(sizeof(*reply));
-    if (reply)
-        st = sb_client_call(client, request, SB_REPLY_UPGRADED, (int)(timeout_ms + SPARE_MS), reply, &error);
-    sb_client_close(client);
-    if (reply && !st)
-        printf("%s\n", reply->as.upgraded.text);
-    else if (st == SOCKBROKER_CLOSED)
-        fprintf(stderr,
-                "sockbroker upgrade: the broker went away before it said how it went; `sockbroker status` tells which one "
-                "is there\n");
-    free(reply);
-    if (st == SOCKBROKER_CLOSED || !reply)
-        return SB_EXIT_FAILED;
-    return st ? fail(&error) : SB_EXIT_OK;
+    fprintf(stderr, "sockbroker upgrade: the broker went away before it said how it went; `sockbroker status` tells which one "
+                    "is there\n");
+    return SB_EXIT_FAILED;
 }
 
 int sb_command_upgrade(int argc, char **argv)

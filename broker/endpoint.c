@@ -215,6 +215,18 @@ struct sb_endpoint *sb_endpoint_find(struct sb_broker *b, const char *name)
     return NULL;
 }
 
+struct sb_endpoint *sb_endpoint_find_any(struct sb_broker *b, const char *name)
+{
+    struct sb_endpoint *found = sb_endpoint_find(b, name);
+    struct sb_endpoint *e;
+
+    DL_FOREACH(b->endpoints, e) {
+        if (!found && !strcmp(e->config.name, name))
+            found = e;
+    }
+    return found;
+}
+
 void sb_endpoint_set_paused(struct sb_endpoint *e, bool paused)
 {
     if (e->paused && !paused)

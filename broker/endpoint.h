@@ -76,6 +76,8 @@ bool sb_endpoint_refuses(const struct sb_endpoint *e);
 
 /* The one that listens; one that is CLOSING has given its name up. */
 struct sb_endpoint *sb_endpoint_find(struct sb_broker *b, const char *name);
+/* That one, else one on its way out. */
+struct sb_endpoint *sb_endpoint_find_any(struct sb_broker *b, const char *name);
 
 /* Is there room for one more: a free worker, or a place to wait? If not, the kernel's queue keeps it. */
 bool sb_endpoint_has_room(const struct sb_endpoint *e);

@@ -1,25 +1,11 @@
 /* session_restore.c: a worker's session as the broker before had it. */
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 #include "broker/endpoint.h"
 #include "broker/mailbox.h"
 #include "broker/session_inside.h"
 #include "proto/socket.h"
-
-/* The same name may be that of an endpoint that listens and of one that is on its way out. */
-static struct sb_endpoint *find_endpoint(struct sb_broker *b, const char *name)
-{
-    struct sb_endpoint *found = sb_endpoint_find(b, name);
-    struct sb_endpoint *e;
-
-    DL_FOREACH(b->endpoints, e) {
-        if (!found && !strcmp(e->config.name, name))
-            found = e;
-    }
-    return found;
-}
 
 static sockbroker_status take_places(struct sb_session *s, const struct sb_takeover_session *r)
 {
@@ -27,7 +13,7 @@ static sockbroker_status take_places(struct sb_session *s, const struct sb_takeo
     if (!s->places)
         return SOCKBROKER_NO_MEMORY;
     for (uint32_t i = 0; i < r->n_places; i++) {
-        struct sb_endpoint *e = find_endpoint(s->broker, r->places[i].endpoint);
+        struct sb_endpoint *e = sb_endpoint_find_any(s->broker, r->places[i].endpoint);
         struct sb_place *p = &s->places[s->n_places];
 
         if (!e)

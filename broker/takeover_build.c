@@ -22,19 +22,6 @@ static sockbroker_status refuse(struct sockbroker_error *error, const char *what
                         "the other broker gave %s \"%s\", which does not fit what came before", what, name);
 }
 
-/* The one that listens, else one on its way out. */
-static struct sb_endpoint *find_endpoint(struct sb_broker *b, const char *name)
-{
-    struct sb_endpoint *found = sb_endpoint_find(b, name);
-    struct sb_endpoint *e;
-
-    DL_FOREACH(b->endpoints, e) {
-        if (!found && !strcmp(e->config.name, name))
-            found = e;
-    }
-    return found;
-}
-
 /* ---- the broker, its endpoints ---- */
 
 static void build_begin(struct sb_broker *b, const struct sb_takeover_begin *m)
@@ -160,7 +147,7 @@ static sockbroker_status build_holding(struct sb_broker *b, const struct sb_take
 static sockbroker_status build_connection(struct sb_broker *b, const struct sb_takeover_connection *m, sockbroker_socket *sock,
                                           struct sockbroker_error *error)
 {
-    struct sb_endpoint *e = find_endpoint(b, m->record.info.endpoint);
+    struct sb_endpoint *e = sb_endpoint_find_any(b, m->record.info.endpoint);
     struct sb_session *s = m->session_id ? sb_session_find(b, m->session_id) : NULL;
 
     if (!e || (m->session_id && !s))
@@ -268,7 +255,7 @@ void sb_takeover_built(struct sb_broker *b)
 /* What waits in the queue of a socket that closes is taken over, as with a reload; not where workers accept it themselves. */
 static void empty_queue(struct sb_broker *b, struct sb_inherited *s)
 {
-    struct sb_endpoint *e = find_endpoint(b, s->endpoint);
+    struct sb_endpoint *e = sb_endpoint_find_any(b, s->endpoint);
     struct sb_listener *l;
 
     if (!e || e->config.mode != SB_MODE_HANDOFF || s->protocol != SB_PROTOCOL_TCP || s->slot != SB_INHERIT_ANY_SLOT)
