@@ -151,7 +151,8 @@ struct kit_broker {
     struct kit_process *process;
     char dir[160];
     bool owns_dir;
-    unsigned idle_fds; /* descriptors before the first worker */
+    unsigned idle_fds;  /* descriptors before the first worker */
+    bool idle_may_fall; /* one that was about to be closed may have been counted among them */
 };
 
 /* `sockbroker serve --dir DIR ARGS...`, and waits for event=ready. */
@@ -249,6 +250,9 @@ struct kit_process *kit_worker_launch(struct kit_broker *b, const char *name, co
 
 /* "stop", exit code 0 asserted, freed. */
 void kit_worker_stop(struct kit_process *w);
+
+/* One in the test's own process, attached; give it to sockbroker_worker_close(). endpoints "": it only asks for sockets. */
+struct sockbroker_worker *kit_worker_open(struct kit_broker *b, const char *name, const char *endpoints);
 
 /* A file that workers count in, even those that are killed: mapped, so nothing is lost with its writer. */
 struct kit_journal {

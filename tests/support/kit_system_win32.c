@@ -29,6 +29,7 @@ unsigned kit_count_fds(int pid)
 void kit_broker_wait_idle_after_first_use(struct kit_broker *b)
 {
     b->idle_fds = kit_count_fds(b->process->pid);
+    b->idle_may_fall = true;
 }
 
 bool kit_kill_pid(int pid)
