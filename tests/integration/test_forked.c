@@ -4,30 +4,7 @@
 #include <unistd.h>
 
 #include "sockbroker/sockbroker.h"
-#include "tests/support/format.h"
 #include "tests/support/kit.h"
-
-static struct kit_broker *start(const char *more)
-{
-    char endpoint[128];
-
-    format_text(endpoint, sizeof(endpoint), "web=[::]:0%s", more);
-    return kit_broker_start(&(struct kit_start){ .args = { "--endpoint", endpoint } });
-}
-
-static struct sockbroker_worker *open_worker(struct kit_broker *b, const char *name)
-{
-    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
-    struct sockbroker_worker *w = NULL;
-    struct sockbroker_error error = { .text = "" };
-
-    options.dir = b->dir;
-    options.endpoints = "web";
-    options.name = name;
-    if (sockbroker_worker_open(&options, &w, &error))
-        fail_msg("%s", error.text);
-    return w;
-}
 
 /* In the child: every call says FORKED and touches nothing of the parent. 0 when all is as it should be. */
 static int try_in_child(struct kit_broker *b, struct sockbroker_worker *w)
@@ -53,8 +30,8 @@ static int try_in_child(struct kit_broker *b, struct sockbroker_worker *w)
 
 static void forked_child_is_told_and_the_parent_goes_on(void **state)
 {
-    struct kit_broker *b = start("");
-    struct sockbroker_worker *w = open_worker(b, "parent");
+    struct kit_broker *b = kit_broker_start(&(struct kit_start){ .args = { "--endpoint", "web=[::]:0" } });
+    struct sockbroker_worker *w = kit_worker_open(b, "parent", "web");
     struct sockbroker_conn conn;
     int status;
 

@@ -39,21 +39,6 @@ static ino_t number_of(int sock)
     return st.st_ino;
 }
 
-static struct sockbroker_worker *open_worker(struct kit_broker *b, const char *name, const char *endpoint)
-{
-    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
-    struct sockbroker_worker *w = NULL;
-    struct sockbroker_error error = { .text = "" };
-
-    options.dir = b->dir;
-    options.endpoints = endpoint;
-    options.name = name;
-    options.attach_timeout_ms = KIT_WAIT_MS;
-    if (sockbroker_worker_open(&options, &w, &error))
-        kit_fail("%s", error.text);
-    return w;
-}
-
 static int fetch(struct sockbroker_worker *w, const char *endpoint)
 {
     struct sockbroker_conn conn;
@@ -168,7 +153,7 @@ static void shared_listener_outlives_the_broker(void **state)
 {
     struct kit_broker *b = kit_keeper_start("web=[::]:0,mode=share", NULL);
     uint16_t port = kit_broker_port(b, "web");
-    struct sockbroker_worker *w = open_worker(b, "w", "web");
+    struct sockbroker_worker *w = kit_worker_open(b, "w", "web");
     int listener = fetch(w, "web");
     int socks[6];
 
@@ -197,7 +182,7 @@ static void datagrams_outlive_the_broker(void **state)
     send_datagram("::1", port);
     kit_keeper_crash(b);
     send_datagram("127.0.0.1", port);
-    struct sockbroker_worker *w = open_worker(b, "w", "echo");
+    struct sockbroker_worker *w = kit_worker_open(b, "w", "echo");
     int sock = fetch(w, "echo");
     assert_int_equal(receive_all(sock), 3);
     close(sock);
@@ -215,7 +200,7 @@ static void shard_outlives_the_broker(void **state)
 {
     struct kit_broker *b = kit_keeper_start("web=[::]:0,mode=shard,slots=4", NULL);
     uint16_t port = kit_broker_port(b, "web");
-    struct sockbroker_worker *w[2] = { open_worker(b, "a", "web"), open_worker(b, "b", "web") };
+    struct sockbroker_worker *w[2] = { kit_worker_open(b, "a", "web"), kit_worker_open(b, "b", "web") };
     int listeners[2] = { fetch(w[0], "web"), fetch(w[1], "web") };
     int socks[N_CLIENTS];
 
@@ -250,7 +235,7 @@ static void datagrams_go_to_the_same_workers(void **state)
 {
     struct kit_broker *b = kit_keeper_start("echo=[::]:0,protocol=udp,mode=shard,slots=4", NULL);
     uint16_t port = kit_broker_port(b, "echo");
-    struct sockbroker_worker *w[2] = { open_worker(b, "a", "echo"), open_worker(b, "b", "echo") };
+    struct sockbroker_worker *w[2] = { kit_worker_open(b, "a", "echo"), kit_worker_open(b, "b", "echo") };
     int socks[2] = { fetch(w[0], "echo"), fetch(w[1], "echo") };
 
     (void)state;
@@ -341,7 +326,7 @@ static void deposits_outlive_the_broker(void **state)
 {
     static unsigned char blob[SOCKBROKER_STATE_MAX], back[SOCKBROKER_STATE_MAX];
     struct kit_broker *b = kit_keeper_start("web=[::]:0", NULL);
-    struct sockbroker_worker *w = open_worker(b, "giver", "");
+    struct sockbroker_worker *w = kit_worker_open(b, "giver", "");
     struct sb_status_report r;
     size_t len = 0;
 
@@ -359,7 +344,7 @@ static void deposits_outlive_the_broker(void **state)
     assert_string_equal(r.deposits[0].owner, "giver");
     assert_true(r.deposits[0].expires_ms <= 600000 && r.deposits[0].expires_ms > 500000);
     sb_status_report_deinit(&r);
-    w = open_worker(b, "taker", "");
+    w = kit_worker_open(b, "taker", "");
     int sock = take(w, "large", back, sizeof(back), &len);
     assert_int_equal(len, sizeof(blob));
     assert_memory_equal(back, blob, sizeof(blob));
@@ -748,7 +733,7 @@ static void changed_configuration_gets_just_what_it_asks_for(void **state)
     kit_worker_stop(w);
     send_datagram("127.0.0.1", stays);
     kit_keeper_crash(b);
-    struct sockbroker_worker *u = open_worker(b, "u", "same");
+    struct sockbroker_worker *u = kit_worker_open(b, "u", "same");
     int sock = fetch(u, "same");
     assert_int_equal(receive_all(sock), 1);
     close(sock);

@@ -3,30 +3,12 @@
 
 #include "proto/thread.h"
 #include "sockbroker/sockbroker.h"
-#include "tests/support/format.h"
 #include "tests/support/kit.h"
 #include "tests/support/net.h"
 
-static struct kit_broker *start(const char *more)
+static struct kit_broker *start(const char *endpoint)
 {
-    char endpoint[128];
-
-    format_text(endpoint, sizeof(endpoint), "web=[::]:0%s", more);
     return kit_broker_start(&(struct kit_start){ .args = { "--endpoint", endpoint } });
-}
-
-static struct sockbroker_worker *open_worker(struct kit_broker *b, const char *name)
-{
-    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
-    struct sockbroker_worker *w = NULL;
-    struct sockbroker_error error = { .text = "" };
-
-    options.dir = b->dir;
-    options.endpoints = "web";
-    options.name = name;
-    if (sockbroker_worker_open(&options, &w, &error))
-        fail_msg("%s", error.text);
-    return w;
 }
 
 struct waiting {
@@ -45,8 +27,8 @@ static void wait_for_ever(void *arg)
 
 static void stop_wakes_every_waiting_thread(void **state)
 {
-    struct kit_broker *b = start("");
-    struct sockbroker_worker *w = open_worker(b, "threads");
+    struct kit_broker *b = start("web=[::]:0");
+    struct sockbroker_worker *w = kit_worker_open(b, "threads", "web");
     struct sockbroker_conn conn;
     struct waiting waiting[4];
 
@@ -68,8 +50,8 @@ static void stop_wakes_every_waiting_thread(void **state)
 
 static void next_polls_waits_and_shows_by_its_descriptor(void **state)
 {
-    struct kit_broker *b = start("");
-    struct sockbroker_worker *w = open_worker(b, "poll");
+    struct kit_broker *b = start("web=[::]:0");
+    struct sockbroker_worker *w = kit_worker_open(b, "poll", "web");
     sockbroker_socket fd = sockbroker_worker_fd(w);
     struct sockbroker_conn conn;
 
@@ -97,7 +79,7 @@ static void next_polls_waits_and_shows_by_its_descriptor(void **state)
 /* overload = refuse: hold_max wait for hold_ms, the others are told at once; all are counted. */
 static void refusing_endpoint_resets_what_nobody_takes(void **state)
 {
-    struct kit_broker *b = start(",overload=refuse,hold_max=2,hold_ms=200");
+    struct kit_broker *b = start("web=[::]:0,overload=refuse,hold_max=2,hold_ms=200");
     sockbroker_socket socks[5];
 
     (void)state;
@@ -124,7 +106,7 @@ static bool holds_two(const struct sb_status_report *r, void *arg)
 /* overload = hold: hold_max wait in the broker, the rest in the kernel's queue; whoever comes serves them all. */
 static void holding_endpoint_keeps_them_for_the_first_worker(void **state)
 {
-    struct kit_broker *b = start(",hold_max=2,hold_ms=1");
+    struct kit_broker *b = start("web=[::]:0,hold_max=2,hold_ms=1");
     struct kit_answer a;
     sockbroker_socket socks[6];
 

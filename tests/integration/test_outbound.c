@@ -130,20 +130,6 @@ struct scene {
     struct sockbroker_error error;
 };
 
-static struct sockbroker_worker *open_worker(struct kit_broker *b, const char *name)
-{
-    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
-    struct sockbroker_worker *w = NULL;
-    struct sockbroker_error error = { .text = "" };
-
-    options.dir = b->dir;
-    options.endpoints = ""; /* it only asks */
-    options.name = name;
-    if (sockbroker_worker_open(&options, &w, &error))
-        kit_fail("%s", error.text);
-    return w;
-}
-
 #define WEB "--endpoint", "web=[::]:0"
 
 static void open_scene(struct scene *s, const struct kit_start *how)
@@ -151,7 +137,7 @@ static void open_scene(struct scene *s, const struct kit_start *how)
     memset(s, 0, sizeof(*s));
     need_place();
     s->b = kit_broker_start(how);
-    s->worker = open_worker(s->b, "asker");
+    s->worker = kit_worker_open(s->b, "asker", "");
 }
 
 static void open_plain_scene(struct scene *s)
@@ -959,7 +945,7 @@ static void sixty_four_at_once_are_all_connected(void **state)
     open_plain_scene(&s);
     int v6 = listen_at("::1", 4096);
     for (unsigned i = 0; i < 4; i++)
-        workers[i] = open_worker(s.b, names[i]);
+        workers[i] = kit_worker_open(s.b, names[i], "");
     for (unsigned round = 0; round < 2 * kit_scale(); round++) {
         for (unsigned i = 0; i < 4; i++)
             start_callers(callers + i * AT_ONCE_PER_WORKER, AT_ONCE_PER_WORKER, workers[i], "localhost");
@@ -987,7 +973,7 @@ static void one_too_many_is_told_to_wait(void **state)
     (void)state;
     open_plain_scene(&s);
     open_hole(&hole, "127.0.0.1");
-    struct sockbroker_worker *busy = open_worker(s.b, "busy");
+    struct sockbroker_worker *busy = kit_worker_open(s.b, "busy", "");
     kit_broker_wait_ready(s.b, 2);
     start_callers(callers, AT_ONCE_PER_WORKER, busy, "127.0.0.1");
     wait_under_way(AT_ONCE_PER_WORKER);

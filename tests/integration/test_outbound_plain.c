@@ -34,24 +34,11 @@ static void open_servers(struct scene *s)
         kit_fail("no port for both families: %s", net_error_text());
 }
 
-static struct sockbroker_worker *open_worker(struct scene *s)
-{
-    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
-    struct sockbroker_worker *w = NULL;
-
-    options.dir = s->b->dir;
-    options.endpoints = ""; /* it only asks */
-    options.name = "asker";
-    if (sockbroker_worker_open(&options, &w, &s->error))
-        kit_fail("%s", s->error.text);
-    return w;
-}
-
 /* What comes after the first attempt must leave nothing open. */
 static void warm_up(struct scene *s)
 {
     struct sockbroker_connect_options o = SOCKBROKER_CONNECT_OPTIONS_INIT;
-    struct sockbroker_worker *w = open_worker(s);
+    struct sockbroker_worker *w = kit_worker_open(s->b, "asker", "");
 
     o.host = "127.0.0.1";
     o.port = s->port;
@@ -71,7 +58,7 @@ static void open_scene(struct scene *s, const struct kit_start *how)
     open_servers(s);
     s->b = kit_broker_start(how);
     warm_up(s);
-    s->worker = open_worker(s);
+    s->worker = kit_worker_open(s->b, "asker", "");
 }
 
 static void open_scene_with(struct scene *s, const char *setting)

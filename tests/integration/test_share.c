@@ -29,25 +29,10 @@ static void workers_serve_both_families(void **state)
     share_finish(b);
 }
 
-static struct sockbroker_worker *open_worker(struct kit_broker *b, const char *endpoints)
-{
-    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
-    struct sockbroker_error error = { .text = "" };
-    struct sockbroker_worker *w = NULL;
-
-    options.dir = b->dir;
-    options.endpoints = endpoints;
-    options.name = "inside";
-    options.attach_timeout_ms = KIT_WAIT_MS;
-    if (sockbroker_worker_open(&options, &w, &error))
-        kit_fail("%s", error.text);
-    return w;
-}
-
 static void info_says_what_the_socket_is(void **state)
 {
     struct kit_broker *b = share_start("web=127.0.0.1:0,mode=share");
-    struct sockbroker_worker *w = open_worker(b, "web");
+    struct sockbroker_worker *w = kit_worker_open(b, "inside", "web");
     struct sockbroker_error error;
     struct sockbroker_conn conn;
     unsigned n;
@@ -94,7 +79,7 @@ static void each_refusal_says_which_fact_it_was(void **state)
     struct kit_broker *b =
         kit_broker_start(&(struct kit_start){ .args = { "--endpoint", "plain=[::]:0", "--endpoint", "web=[::]:0,mode=share",
                                                         "--endpoint", "other=[::]:0,mode=share" } });
-    struct sockbroker_worker *w = open_worker(b, "plain,web");
+    struct sockbroker_worker *w = kit_worker_open(b, "inside", "plain,web");
 
     (void)state;
     kit_broker_wait_ready(b, 1);

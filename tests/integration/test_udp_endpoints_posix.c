@@ -172,21 +172,6 @@ static void a_drain_under_load_loses_nothing_of_a_slot(void **state)
 
 /* ---- one client, one worker ---- */
 
-static struct sockbroker_worker *open_worker(struct kit_broker *b, const char *name)
-{
-    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
-    struct sockbroker_worker *w = NULL;
-    struct sockbroker_error error = { .text = "" };
-
-    options.dir = b->dir;
-    options.endpoints = "echo";
-    options.name = name;
-    if (sockbroker_worker_open(&options, &w, &error))
-        kit_fail("%s", error.text);
-    kit_broker_wait_worker(b, name, "ready");
-    return w;
-}
-
 #define WORKERS 4
 #define CLIENTS 48
 
@@ -199,8 +184,10 @@ static void join(struct group *g, unsigned i, struct kit_broker *b)
 {
     struct sockbroker_error error = { .text = "" };
     uint64_t before = kit_counters(b, "echo").granted;
+    const char *name = (const char *const[WORKERS]){ "a", "b", "c", "d" }[i];
 
-    g->workers[i] = open_worker(b, (const char *const[WORKERS]){ "a", "b", "c", "d" }[i]);
+    g->workers[i] = kit_worker_open(b, name, "echo");
+    kit_broker_wait_worker(b, name, "ready");
     if (sockbroker_worker_socket(g->workers[i], "echo", 0, &g->conns[i], NULL, &error))
         kit_fail("%s", error.text);
     udp_wait_granted(b, before + 1); /* from then on it is steered to */

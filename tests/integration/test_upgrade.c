@@ -562,27 +562,6 @@ static void a_stop_of_the_old_leaves_the_new(void **state)
 
 /* ---- another configuration (F58) ---- */
 
-/* The inode of the socket that listens on the port, 0 when there is none. */
-static unsigned long listening_inode(uint16_t port)
-{
-    char line[512];
-    unsigned long found = 0;
-    FILE *f = fopen("/proc/net/tcp6", "re");
-
-    while (f && fgets(line, sizeof(line), f)) {
-        unsigned own_port, state;
-        unsigned long inode;
-
-        if (sscanf(line, " %*d: %*32[0-9A-F]:%x %*32[0-9A-F]:%*x %x %*x:%*x %*x:%*x %*x %*u %*d %lu", &own_port, &state,
-                   &inode) == 3 &&
-            own_port == port && state == 0x0A)
-            found = inode;
-    }
-    if (f)
-        fclose(f);
-    return found;
-}
-
 static bool is_refused(uint16_t port)
 {
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -604,7 +583,7 @@ static void sockets_follow_the_configuration(void **state)
     struct kit_broker *b = kit_broker_start(&(struct kit_start){ .args = { "--config", path } });
     struct kit_process *w = kit_worker_start(b, "w1", "hello", &(struct kit_start){ .args = { "--endpoint", "stays,goes" } });
     uint16_t stays = kit_broker_port(b, "stays"), goes = kit_broker_port(b, "goes");
-    unsigned long inode = listening_inode(stays);
+    unsigned long inode = kit_listener_number(AF_INET6, stays);
     kit_broker_wait_worker(b, "w1", "ready");
     format_text(text, sizeof(text),
                 "endpoint stays { address = \"[::]:%u\" }\nendpoint comes { address = \"[::]:0\" }\n"
@@ -612,7 +591,7 @@ static void sockets_follow_the_configuration(void **state)
                 stays, stays);
     write_file(path, text, 0600);
     kit_upgrade(b);
-    assert_true(inode && listening_inode(stays) == inode);
+    assert_true(inode && kit_listener_number(AF_INET6, stays) == inode);
     kit_until(is_refused(goes));
     struct kit_process *late = kit_worker_start(b, "w2", "hello", &(struct kit_start){ .args = { "--endpoint", "comes" } });
     kit_broker_wait_worker(b, "w2", "ready");

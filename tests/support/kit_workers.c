@@ -33,3 +33,18 @@ void kit_worker_stop(struct kit_process *w)
         kit_fail("worker %s ended with %d", w->title, code);
     kit_process_free(w);
 }
+
+struct sockbroker_worker *kit_worker_open(struct kit_broker *b, const char *name, const char *endpoints)
+{
+    struct sockbroker_worker_options options = SOCKBROKER_WORKER_OPTIONS_INIT;
+    struct sockbroker_worker *w = NULL;
+    struct sockbroker_error error = { .text = "" };
+
+    options.dir = b->dir;
+    options.endpoints = endpoints;
+    options.name = name;
+    options.attach_timeout_ms = KIT_WAIT_MS;
+    if (sockbroker_worker_open(&options, &w, &error))
+        kit_fail("worker %s: %s", name, error.text);
+    return w;
+}
