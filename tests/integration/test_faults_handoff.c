@@ -26,6 +26,32 @@ static struct kit_broker *start(const char *more, const char *env, const char *s
     });
 }
 
+#define UNHURRIED "withdraw_after_ms = 600000\n ack_timeout_ms = 600000"
+
+static void write_deadlines(struct kit_config *f, const char *deadlines)
+{
+    char text[256];
+
+    format_text(text, sizeof(text), "endpoint web { address = \"[::]:0\"\n %s }\n", deadlines);
+    kit_config_write(f, text);
+}
+
+/* For deadlines that shall count only once the scene is set, or no more from then on: change_deadlines(). */
+static struct kit_broker *start_with_deadlines(struct kit_config *f, const char *deadlines)
+{
+    kit_config_open(f, "");
+    write_deadlines(f, deadlines);
+    return kit_broker_start(
+        &(struct kit_start){ .args = { "--config", f->path, "--set", "attach_ms=60000", "--set", "heartbeat_ms=600000" } });
+}
+
+static void change_deadlines(struct kit_broker *b, struct kit_config *f, const char *deadlines)
+{
+    write_deadlines(f, deadlines);
+    kit_broker_reload(b, "event=reloaded");
+    kit_config_close(f);
+}
+
 static struct kit_process *start_worker(struct kit_broker *b, const char *name, const char *mode, const char *env)
 {
     struct kit_process *w = kit_worker_start(b, name, mode, &(struct kit_start){ .env = { env } });
@@ -367,7 +393,8 @@ static void stopped_worker_loses_what_it_has_not_read_and_comes_back(void **stat
 /* F8 */
 static void late_acks_of_withdrawn_leases_are_fenced(void **state)
 {
-    struct kit_broker *b = start(",withdraw_after_ms=100", NULL, NULL);
+    struct kit_config f;
+    struct kit_broker *b = start_with_deadlines(&f, "withdraw_after_ms = 100");
     struct fault_raw raw;
     struct sb_delivery d;
     struct kit_answer a;
@@ -379,6 +406,7 @@ static void late_acks_of_withdrawn_leases_are_fenced(void **state)
     fault_wait_unacked(b, "raw", 1);
     uint64_t old = fault_raw_peek(&raw);
     kit_broker_wait_worker(b, "raw", "stuck");
+    change_deadlines(b, &f, UNHURRIED); /* the next one keeps it */
     struct kit_process *w2 = start_worker(b, "w2", "none", NULL);
     fault_wait_unacked(b, "w2", 1);
     fault_raw_report(&raw, old, SB_VERDICT_ACK);
@@ -404,7 +432,8 @@ static void late_acks_of_withdrawn_leases_are_fenced(void **state)
 /* F9, with F2's end */
 static void worker_that_never_acks_is_drained_and_killed(void **state)
 {
-    struct kit_broker *b = start(",withdraw_after_ms=100,ack_timeout_ms=300", NULL, NULL);
+    struct kit_config f;
+    struct kit_broker *b = start_with_deadlines(&f, UNHURRIED);
     struct kit_process *raw = fault_worker_start(b, "raw", 2);
     int socks[2];
 
@@ -412,6 +441,8 @@ static void worker_that_never_acks_is_drained_and_killed(void **state)
     fault_connect_many(kit_broker_port(b, "web"), socks, 2);
     kit_process_tell(raw, "take");
     kit_process_tell(raw, "take");
+    kit_until(kit_process_count_log(raw, "took ") == 2);
+    change_deadlines(b, &f, "withdraw_after_ms = 100\n ack_timeout_ms = 300");
     kit_broker_wait_log(b, "event=worker_never_acks");
     kit_broker_wait_log(b, "event=worker_drains");
     kit_broker_wait_log(b, "event=worker_killed");
@@ -453,12 +484,15 @@ static void window_that_is_full_gets_no_more(void **state)
 /* F9 */
 static void worker_that_never_acks_lives_on_without_kill_stuck(void **state)
 {
-    struct kit_broker *b = start(",withdraw_after_ms=100,ack_timeout_ms=100,kill_stuck=no", NULL, NULL);
+    struct kit_config f;
+    struct kit_broker *b = start_with_deadlines(&f, UNHURRIED "\n kill_stuck = no");
     struct kit_process *raw = fault_worker_start(b, "raw", 2);
     sockbroker_socket sock = kit_connect(NULL, "::1", kit_broker_port(b, "web"));
 
     (void)state;
     kit_process_tell(raw, "take");
+    kit_process_wait_log(raw, "took ");
+    change_deadlines(b, &f, "withdraw_after_ms = 100\n ack_timeout_ms = 100\n kill_stuck = no");
     kit_broker_wait_worker(b, "raw", "draining");
     uint64_t begin_ms = kit_now_ms(); /* the other deadline passes */
     kit_until(kit_now_ms() > begin_ms + 400);
