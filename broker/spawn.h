@@ -50,7 +50,7 @@ sockbroker_status sb_child_adopt(uint32_t pid, sockbroker_socket handle, struct 
 bool sb_child_has(const struct sb_child *child, uint32_t pid);
 
 /* Asks the child and its group to end (SIGTERM); at_once: ends them (SIGKILL). Does nothing after sb_child_bury(). On Windows
- * nobody can be asked: it ends at once. */
+ * nobody can be asked: it gets the same time to end by itself. */
 void sb_child_end(const struct sb_child *child, bool at_once);
 
 #define SB_CHILD_END_MAX 192

@@ -273,8 +273,7 @@ static void kill_all(const struct sb_child *c)
 /* It has been told to drain; nothing else can be said to a process without a console. */
 void sb_child_end(const struct sb_child *c, bool at_once)
 {
-    (void)at_once;
-    if (c->pid)
+    if (c->pid && at_once)
         kill_all(c);
 }
 

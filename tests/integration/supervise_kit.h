@@ -37,9 +37,10 @@ struct kit_answer ask(struct kit_broker *b);
 
 /* ---- the pair ---- */
 
-/* How the broker tells the end of a process: that was struck; that was asked to end, as far as the system can ask. */
+/* How the broker tells the end of a process that was struck. */
 extern const char how_struck[];
-extern const char how_asked[];
+/* Is there a SIGTERM? If not, who shall end is told to drain, and has term_ms to end by itself. */
+extern const bool can_ask;
 
 /* Who has no parent any more comes to the test. */
 void supervise_take_orphans(void);

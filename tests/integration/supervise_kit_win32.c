@@ -5,9 +5,8 @@
 
 #define KILLED 137
 
-/* Nobody is asked: a process without a console hears nothing but the drain. */
 const char how_struck[] = "how=\"exited with 137\"";
-const char how_asked[] = "how=\"exited with 137\"";
+const bool can_ask = false; /* a process without a console hears nothing but the drain */
 
 /* All that the test starts, and what those start, is in the job of the kit, and ends with it. */
 void supervise_take_orphans(void)
