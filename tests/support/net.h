@@ -66,8 +66,10 @@ sockbroker_socket net_open_bell(void);
 void net_ring(sockbroker_socket bell);
 void net_hear(sockbroker_socket bell);
 
-/* Waits for the end of the stream: true when it is a reset. Wine 8 shows each reset as an orderly end, so that is true as well
- * on Windows. False when bytes come. */
+/* False on Wine 8, which shows each reset as an orderly end. */
+bool net_tells_resets(void);
+
+/* Waits for the end of the stream: true when it is a reset, or could be one. False when bytes come. */
 bool net_ends_reset(sockbroker_socket sock);
 
 /* Of the last call that failed, on this thread. */

@@ -119,6 +119,11 @@ bool net_is_pending(void)
     return errno == EAGAIN || errno == EINPROGRESS || errno == EINTR;
 }
 
+bool net_tells_resets(void)
+{
+    return true;
+}
+
 bool net_ends_reset(sockbroker_socket sock)
 {
     char byte;

@@ -135,12 +135,17 @@ bool net_is_pending(void)
     return code == WSAEWOULDBLOCK || code == WSAEINPROGRESS || code == WSAEINTR;
 }
 
+bool net_tells_resets(void)
+{
+    return !GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version");
+}
+
 bool net_ends_reset(sockbroker_socket sock)
 {
     char byte;
     int n = recv(sock, &byte, 1, 0);
 
-    return n == 0 || (n < 0 && WSAGetLastError() == WSAECONNRESET);
+    return (n == 0 && !net_tells_resets()) || (n < 0 && WSAGetLastError() == WSAECONNRESET);
 }
 
 bool net_is_reset(int code)
