@@ -35,4 +35,5 @@ void sb_explain_print(const struct sockbroker_attempt *attempts, size_t n_attemp
                 time_text(a->started, a->ended_ms, ended));
         print_result(a, to);
     }
+    fflush(to); /* Windows keeps back even what goes to stderr, unless it is a console */
 }
