@@ -14,7 +14,8 @@
 #define SB_PUMP_OUTPUT 1
 
 /* Returns when the peer has sent its end and everything is written. The files and the connection stay the caller's.
- * OK; CLOSED (nobody reads `out` any more), and the system's failures; error_out says which of the three it was. */
+ * OK; CLOSED (nobody reads `out` any more; Windows: seen when something is written there), and the system's failures; error_out
+ * says which of the three it was. */
 sockbroker_status sb_pump_run(int in, int out, sockbroker_socket conn, struct sockbroker_error *error_out);
 
 #endif
