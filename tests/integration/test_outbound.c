@@ -680,7 +680,7 @@ static struct kit_process *start_asker(struct kit_broker *b, const char *name, c
 
 static void end_asker(struct kit_process *p)
 {
-    sb_socket_close(&p->in); /* the end of its input */
+    kit_process_end_input(p);
     assert_int_equal(kit_process_wait(p), 0);
     kit_process_free(p);
 }

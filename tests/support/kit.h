@@ -79,6 +79,7 @@ struct kit_start {
     unsigned nofile;                /* POSIX: RLIMIT_NOFILE, soft and hard; 0: as it is */
     const int *give;                /* POSIX: n_give descriptors that it finds from 3 on; lent */
     unsigned n_give;
+    bool no_text;    /* its output is kept as it is; Windows: else without the CR of each line */
     bool console;    /* Windows: kit_process_ask_end() may be used; broker: always */
     bool keeper;     /* broker: with its keeper; else kit_process is the broker itself */
     const char *dir; /* broker: an existing runtime directory, not removed at the end; NULL: a new one */
@@ -89,9 +90,11 @@ struct kit_process {
     int pid;       /* 0 once it was reaped */
     int exit_code; /* once it was reaped; 128 + number of the signal that killed it, 137 for kit_process_kill() on Windows */
     void *handle;  /* Windows: of the process */
-    int in;        /* its standard input */
-    int out;       /* its standard output and error in one pipe */
-    char *log;     /* what it wrote so far, NUL-terminated, lines end in \n */
+    int in;        /* its standard input; -1: closed */
+    int out;       /* its standard output and error in one pipe; -1: closed */
+    bool no_text;
+    struct kit_feed *feed; /* what kit_process_feed() is about */
+    char *log;             /* what it wrote so far, NUL-terminated, lines end in \n */
     size_t log_len;
     size_t log_room;
     struct kit_process *next;
@@ -102,6 +105,13 @@ struct kit_process *kit_process_start(const char *title, const char *program, co
 
 /* One line to its standard input. */
 void kit_process_tell(struct kit_process *p, const char *line);
+/* Its input ends here. */
+void kit_process_end_input(struct kit_process *p);
+/* All of it, and then the end, from a thread of its own: a pipe holds little. Lent until the process is freed. */
+void kit_process_feed(struct kit_process *p, const void *bytes, size_t len);
+
+/* Nobody reads any more what it writes. */
+void kit_process_end_output(struct kit_process *p);
 
 /* Waits until the text stands in what it wrote. Returns a pointer to its first place, good until the next call. */
 const char *kit_process_wait_log(struct kit_process *p, const char *text);

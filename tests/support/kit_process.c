@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/thread.h"
 #include "tests/support/format.h"
 
 #define LOG_SHOWN 24000u /* bytes of each log when a test fails */
@@ -22,6 +23,7 @@ struct kit_process *kit_process_start(const char *title, const char *program, co
     if (!p)
         kit_fail("out of memory");
     format_text(p->title, sizeof(p->title), "%s", title);
+    p->no_text = how && how->no_text;
     p->pid = -1;
     kit_process_launch(p, program, how);
     p->next = processes;
@@ -132,6 +134,57 @@ void kit_process_tell(struct kit_process *p, const char *line)
         kit_fail("%s does not listen", p->title);
 }
 
+void kit_process_end_input(struct kit_process *p)
+{
+    kit_process_close_end(&p->in);
+}
+
+void kit_process_end_output(struct kit_process *p)
+{
+    kit_process_close_end(&p->out);
+}
+
+/* The thread's until it is joined. */
+struct kit_feed {
+    struct sb_thread *thread;
+    int in;
+    const char *bytes;
+    size_t len;
+};
+
+static void feed(void *arg)
+{
+    struct kit_feed *f = arg;
+    size_t n = 1;
+
+    for (size_t at = 0; n && at < f->len; at += n)
+        n = kit_process_write_some(f->in, f->bytes + at, f->len - at);
+    kit_process_close_end(&f->in);
+}
+
+void kit_process_feed(struct kit_process *p, const void *bytes, size_t len)
+{
+    struct kit_feed *f = calloc(1, sizeof(*f));
+
+    if (!f)
+        kit_fail("out of memory");
+    *f = (struct kit_feed){ .in = p->in, .bytes = bytes, .len = len };
+    if (sb_thread_create(feed, f, &f->thread)) {
+        free(f);
+        kit_fail("no thread for the input of %s", p->title);
+    }
+    p->in = -1;
+    p->feed = f;
+}
+
+/* Its process has ended, so nothing keeps the thread in its pipe. */
+static void end_feed(struct kit_process *p)
+{
+    if (p->feed)
+        sb_thread_join(p->feed->thread);
+    free(p->feed);
+}
+
 bool kit_process_is_over(struct kit_process *p)
 {
     if (p->pid && kit_process_reap(p)) {
@@ -167,6 +220,9 @@ void kit_process_free(struct kit_process *p)
         at = &(*at)->next;
     if (*at)
         *at = p->next;
+    end_feed(p);
+    kit_process_close_end(&p->in);
+    kit_process_close_end(&p->out);
     kit_process_close(p);
     free(p->log);
     free(p);

@@ -26,9 +26,13 @@ void kit_process_log_grew(struct kit_process *p, size_t n);
 
 /* All of it, at once. */
 bool kit_process_write(struct kit_process *p, const char *text, size_t len);
+/* To a process's input: waits until some of it went. Returns how much, 0 when nobody reads it. Any thread. */
+size_t kit_process_write_some(int in, const void *bytes, size_t len);
+/* An end of a pipe: leaves -1, and does nothing to -1. Any thread. */
+void kit_process_close_end(int *end);
 /* True once it has ended: sets exit_code. */
 bool kit_process_reap(struct kit_process *p);
-/* Its input, its output, its handle. */
+/* Its handle. */
 void kit_process_close(struct kit_process *p);
 
 /* Has the test children that it did not wait for? */

@@ -152,8 +152,7 @@ void kit_process_take_logs(int wait_ms)
         return;
     for (nfds_t i = 0; i < n; i++) {
         if (fds[i].revents && !read_log(of[i])) {
-            close(of[i]->out);
-            of[i]->out = -1;
+            kit_process_close_end(&of[i]->out);
         }
     }
 }
@@ -163,6 +162,25 @@ void kit_process_take_logs(int wait_ms)
 bool kit_process_write(struct kit_process *p, const char *text, size_t len)
 {
     return write(p->in, text, len) == (ssize_t)len;
+}
+
+/* Our end does not wait by itself. */
+size_t kit_process_write_some(int in, const void *bytes, size_t len)
+{
+    struct pollfd writable = { in, POLLOUT, 0 };
+    ssize_t n;
+
+    do
+        poll(&writable, 1, -1);
+    while ((n = write(in, bytes, len)) < 0 && (errno == EAGAIN || errno == EINTR));
+    return n < 0 ? 0 : (size_t)n;
+}
+
+void kit_process_close_end(int *end)
+{
+    if (*end >= 0)
+        close(*end);
+    *end = -1;
 }
 
 void kit_process_signal(struct kit_process *p, int number)
@@ -247,9 +265,7 @@ bool kit_process_reap(struct kit_process *p)
 
 void kit_process_close(struct kit_process *p)
 {
-    close(p->in);
-    if (p->out >= 0)
-        close(p->out);
+    (void)p; /* a process has a number here, no handle */
 }
 
 bool kit_process_has_children(void)

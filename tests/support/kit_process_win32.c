@@ -13,6 +13,7 @@
 #include "broker/signals_win32.h"
 
 #define PIPE_ROOM (1u << 20)
+#define WRITE_MOST 65536
 #define LOOK_MS 2 /* a pipe cannot be waited for together with others */
 #define KILLED 137
 #define STARTS 3
@@ -195,11 +196,10 @@ static bool read_log(struct kit_process *p)
             return any;
         if (!ReadFile(pipe, into, there < room ? there : (DWORD)room, &n, NULL))
             break;
-        kit_process_log_grew(p, drop_returns(into, n));
+        kit_process_log_grew(p, p->no_text ? n : drop_returns(into, n));
         any = true;
     }
-    _close(p->out);
-    p->out = -1;
+    kit_process_close_end(&p->out);
     return any;
 }
 
@@ -223,6 +223,20 @@ void kit_process_take_logs(int wait_ms)
 bool kit_process_write(struct kit_process *p, const char *text, size_t len)
 {
     return _write(p->in, text, (unsigned)len) == (int)len;
+}
+
+size_t kit_process_write_some(int in, const void *bytes, size_t len)
+{
+    int n = _write(in, bytes, len < WRITE_MOST ? (unsigned)len : WRITE_MOST);
+
+    return n < 0 ? 0 : (size_t)n;
+}
+
+void kit_process_close_end(int *end)
+{
+    if (*end >= 0)
+        _close(*end);
+    *end = -1;
 }
 
 static BOOL WINAPI not_for_us(DWORD event)
@@ -301,10 +315,6 @@ void kit_process_close(struct kit_process *p)
 {
     if (p->handle)
         CloseHandle(p->handle);
-    if (p->in >= 0)
-        _close(p->in);
-    if (p->out >= 0)
-        _close(p->out);
 }
 
 bool kit_process_has_children(void)
