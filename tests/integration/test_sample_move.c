@@ -1,7 +1,6 @@
 /* samples/move_connection: one conversation with two processes. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/support/kit_deposit.h"
 
