@@ -292,8 +292,8 @@ static void unknown_host_is_named(void **state)
 static void deadline_passes_for_who_does_not_answer(void **state)
 {
     struct kit_broker *b = connect_kit_start();
-    uint16_t port;
-    sockbroker_socket listener = kit_listen("127.0.0.1", &port);
+    sockbroker_socket listener = net_open_bound("127.0.0.1", 0, SOCK_STREAM);
+    const uint16_t port = net_port(listener);
     sockbroker_socket fillers[2];
 
     (void)state;
