@@ -362,12 +362,6 @@ static void connecting_and_leaving_does_nothing(void **state)
 
 /* ---- tokens ---- */
 
-static void write_hex(const uint8_t *bytes, size_t len, char *out)
-{
-    for (size_t i = 0; i < len; i++)
-        sprintf(out + 2 * i, "%02x", bytes[i]);
-}
-
 static void attach_raw(struct fault_raw *r, struct kit_broker *b, const char *name)
 {
     static const struct fault_raw none = FAULT_RAW_NONE;
@@ -405,22 +399,20 @@ static void wrong_token_is_refused_and_counted_and_never_logged(void **state)
     assert_int_equal(fault_raw_hello(&raw, b->dir, &error), SOCKBROKER_NOT_FOUND); /* once */
     raw.end = end;
     kit_broker_wait_log(b, "event=hello_refused");
-    write_hex(raw.attached.token, SB_SECRET_LEN, hex);
+    fault_write_hex(raw.attached.token, SB_SECRET_LEN, hex);
     hex[16] = '\0';
     assert_false(kit_process_has_log(b->process, hex));
     fault_raw_close(&raw);
     finish(b, NULL);
 }
 
-static const char *show_token(struct kit_broker *b, const struct fault_raw *raw, const char *uid, struct kit_process **p_out)
+/* The token of a session, shown by another process. */
+static struct kit_process *show_token(struct kit_broker *b, const struct fault_raw *raw, const char *user)
 {
-    static char session[24], hex[2 * SB_SECRET_LEN + 1];
-    const char *const args[] = { "--hello", session, hex, uid, uid, NULL };
+    struct sb_hello hello = { .session_id = raw->attached.session.id };
 
-    format_text(session, sizeof(session), "%llu", (unsigned long long)raw->attached.session.id);
-    write_hex(raw->attached.token, SB_SECRET_LEN, hex);
-    *p_out = fault_worker_launch(b, args);
-    return session;
+    memcpy(hello.token, raw->attached.token, sizeof(hello.token));
+    return fault_show_token(b, &hello, user);
 }
 
 /* F78: a process of the same user with the right token. */
@@ -429,12 +421,10 @@ static void token_is_good_for_the_process_that_attached_only(void **state)
     struct kit_broker *b = start("web=[::]:0", NULL);
     struct fault_raw raw;
     struct sockbroker_error error;
-    struct kit_process *p;
 
     (void)state;
     attach_raw(&raw, b, "raw");
-    show_token(b, &raw, NULL, &p);
-    fault_worker_said(p, "hello gave REFUSED");
+    fault_worker_said(show_token(b, &raw, NULL), "hello gave REFUSED");
     assert_int_equal(fault_raw_hello(&raw, b->dir, &error), SOCKBROKER_OK);
     fault_raw_close(&raw);
     finish(b, NULL);
@@ -469,12 +459,10 @@ static void right_token_from_another_user_is_refused(void **state)
     struct kit_broker *b = start_public("web=[::]:0", dir);
     struct fault_raw raw;
     struct sockbroker_error error;
-    struct kit_process *p;
 
     (void)state;
     attach_raw(&raw, b, "raw");
-    show_token(b, &raw, STRANGER, &p);
-    fault_worker_said(p, "hello gave REFUSED");
+    fault_worker_said(show_token(b, &raw, STRANGER), "hello gave REFUSED");
     assert_int_equal(fault_raw_hello(&raw, b->dir, &error), SOCKBROKER_OK);
     fault_raw_close(&raw);
     finish_public(b, NULL, dir);
@@ -560,16 +548,14 @@ static void uids_beyond_2_31_are_numbers_like_others(void **state)
 
 static void only_the_brokers_user_may_drain(void **state)
 {
-    static const char *const args[] = { "--drain", "w1", STRANGER, STRANGER, NULL };
-    static const char *const own[] = { "--drain", "w1", NULL };
     char dir[64];
     struct kit_broker *b = start_public("web=[::]:0", dir);
     struct kit_process *w = start_worker(b, "w1");
 
     (void)state;
-    fault_worker_said(fault_worker_launch(b, args), "drain gave REFUSED");
+    fault_worker_said(fault_ask_drain(b, "w1", STRANGER), "drain gave REFUSED");
     assert_string_equal(kit_worker_status(b, "w1").state, "ready");
-    fault_worker_said(fault_worker_launch(b, own), "drain gave OK");
+    fault_worker_said(fault_ask_drain(b, "w1", NULL), "drain gave OK");
     kit_process_wait_log(w, "draining\n");
     assert_int_equal(kit_process_wait(w), 0);
     kit_process_free(w);

@@ -1,8 +1,8 @@
 #include "tests/support/fault.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "tests/support/format.h"
 #include "tests/support/net.h"
 
 /* ---- processes ---- */
@@ -25,6 +25,52 @@ void fault_worker_said(struct kit_process *p, const char *text)
     if (kit_process_wait(p))
         kit_fail("%s ended badly", p->title);
     kit_process_free(p);
+}
+
+/* ---- raw ---- */
+
+void fault_raw_start(struct fault_raw *r, struct kit_broker *b, const char *name, unsigned window)
+{
+    static const struct fault_raw none = FAULT_RAW_NONE;
+    struct sockbroker_error error;
+
+    *r = none;
+    if (fault_raw_open(r, b->dir, name, window, &error))
+        kit_fail("raw worker: %s", error.text);
+    kit_broker_wait_worker(b, name, "ready");
+}
+
+static struct kit_process *launch_asker(struct kit_broker *b, const char *const *args)
+{
+    struct kit_start how = { .args = { b->dir } };
+
+    for (size_t i = 0; i < KIT_ARGS_MAX - 2 && args[i]; i++)
+        how.args[i + 1] = args[i];
+    return kit_process_start("asker", SB_FAULT_ASKER_EXE, &how);
+}
+
+struct kit_process *fault_show_token(struct kit_broker *b, const struct sb_hello *hello, const char *user)
+{
+    char session[24], token[2 * SB_SECRET_LEN + 1], grant[24];
+    const char *const args[] = { "hello", session, token, grant, user, user, NULL };
+
+    format_text(session, sizeof(session), "%llu", (unsigned long long)hello->session_id);
+    format_text(grant, sizeof(grant), "%llu", (unsigned long long)hello->grant_id);
+    fault_write_hex(hello->token, sizeof(hello->token), token);
+    return launch_asker(b, args);
+}
+
+struct kit_process *fault_ask_drain(struct kit_broker *b, const char *worker, const char *user)
+{
+    const char *const args[] = { "drain", worker, user, user, NULL };
+
+    return launch_asker(b, args);
+}
+
+void fault_write_hex(const uint8_t *bytes, size_t len, char *text_out)
+{
+    for (size_t i = 0; i < len; i++)
+        format_text(text_out + 2 * i, 3, "%02x", bytes[i]);
 }
 
 /* ---- connections ---- */

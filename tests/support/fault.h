@@ -24,18 +24,27 @@ double fault_cpu_ms(int pid);
 /* Ends the test when the process uses more than `most` (times FAULT_SLOWNESS) of one processor while ms pass. */
 void fault_check_idle(int pid, unsigned ms, double most);
 
-/* tests/support/fault_raw_worker.c, attached and ready for orders. */
-struct kit_process *fault_worker_start(struct kit_broker *b, const char *name, unsigned window);
-/* With any arguments after DIR, up to the first NULL; waits for nothing. */
-struct kit_process *fault_worker_launch(struct kit_broker *b, const char *const *args);
 /* The last words of a process: waits for its end, asserts 0, frees it, and checks that it said the text. */
 void fault_worker_said(struct kit_process *p, const char *text);
 
-/* ---- from here to the connections POSIX alone ---- */
+/* ---- raw ---- */
 
 /* A raw worker inside the test, ready. */
 void fault_raw_start(struct fault_raw *r, struct kit_broker *b, const char *name, unsigned window);
-/* Its next packet, which must come. */
+
+/* Another process, of that user (NULL: ours), that shows the token: says "hello gave NAME". */
+struct kit_process *fault_show_token(struct kit_broker *b, const struct sb_hello *hello, const char *user);
+/* One that asks for the drain of a worker: says "drain gave NAME". */
+struct kit_process *fault_ask_drain(struct kit_broker *b, const char *worker, const char *user);
+
+/* Two digits for each byte, and a NUL. */
+void fault_write_hex(const uint8_t *bytes, size_t len, char *text_out);
+
+/* POSIX alone, as the next two. tests/support/fault_raw_worker.c, attached and ready for orders. */
+struct kit_process *fault_worker_start(struct kit_broker *b, const char *name, unsigned window);
+/* With any arguments after DIR, up to the first NULL; waits for nothing. */
+struct kit_process *fault_worker_launch(struct kit_broker *b, const char *const *args);
+/* The next packet of a raw worker inside the test, which must come. */
 uint64_t fault_raw_must_take(struct fault_raw *r, sockbroker_socket *sock_out);
 
 /* ---- connections ---- */

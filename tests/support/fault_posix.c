@@ -47,17 +47,6 @@ struct kit_process *fault_worker_start(struct kit_broker *b, const char *name, u
     return p;
 }
 
-void fault_raw_start(struct fault_raw *r, struct kit_broker *b, const char *name, unsigned window)
-{
-    static const struct fault_raw none = FAULT_RAW_NONE;
-    struct sockbroker_error error;
-
-    *r = none;
-    if (fault_raw_open(r, b->dir, name, window, &error))
-        kit_fail("raw worker: %s", error.text);
-    kit_broker_wait_worker(b, name, "ready");
-}
-
 uint64_t fault_raw_must_take(struct fault_raw *r, sockbroker_socket *sock_out)
 {
     struct sb_delivery d;

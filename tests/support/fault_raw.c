@@ -1,8 +1,6 @@
 #include "tests/support/fault_raw.h"
 
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "client-lib/link.h"
 #include "proto/rundir.h"
@@ -22,15 +20,22 @@ void fault_raw_fill(struct sb_attach *a, const char *name, const char *endpoint,
     format_text(a->endpoints[0], sizeof(a->endpoints[0]), "%s", endpoint);
 }
 
+sockbroker_status fault_raw_connect(struct fault_raw *r, const char *dir, struct sockbroker_error *error_out)
+{
+    char found[SB_RUNDIR_MAX], path[SB_PATH_MAX];
+    sockbroker_status st = sb_channel_prepare(error_out);
+
+    if (!st)
+        st = sb_rundir_find(dir, found, error_out);
+    return st ? st : sb_client_open(sb_rundir_path(found, SB_RUNDIR_CONTROL, path), NULL, NULL, &r->client, error_out);
+}
+
 sockbroker_status fault_raw_attach(struct fault_raw *r, const char *dir, const struct sb_attach *attach,
                                    struct sockbroker_error *error_out)
 {
-    char path[SB_PATH_MAX];
     struct sb_request request = { .kind = SB_REQUEST_ATTACH };
-    sockbroker_status st = SOCKBROKER_OK;
+    sockbroker_status st = r->client ? SOCKBROKER_OK : fault_raw_connect(r, dir, error_out);
 
-    if (!r->client)
-        st = sb_client_open(sb_rundir_path(dir, SB_RUNDIR_CONTROL, path), NULL, NULL, &r->client, error_out);
     if (st)
         return st;
     request.as.attach = *attach;
@@ -45,7 +50,7 @@ sockbroker_status fault_raw_hello(struct fault_raw *r, const char *dir, struct s
     struct sb_hello hello = { .session_id = r->attached.session.id };
 
     memcpy(hello.token, r->attached.token, sizeof(hello.token));
-    return sb_link_fetch(dir, NULL, &hello, CALL_MS, &r->end, error_out);
+    return sb_link_fetch(dir, r->client, &hello, CALL_MS, &r->end, error_out);
 }
 
 static void nobody_asks(void *arg)
@@ -73,34 +78,6 @@ sockbroker_status fault_raw_open(struct fault_raw *r, const char *dir, const cha
     return st ? st : fault_raw_park(r);
 }
 
-sockbroker_status fault_raw_take(struct fault_raw *r, int ms, struct sb_delivery *delivery_out, sockbroker_socket *sock_out)
-{
-    struct pollfd p = { .fd = r->end, .events = POLLIN };
-
-    *sock_out = SOCKBROKER_SOCKET_NONE;
-    if (poll(&p, 1, ms) <= 0)
-        return SOCKBROKER_TIMEOUT;
-    return sb_xfer_receive(r->end, delivery_out, sock_out);
-}
-
-uint64_t fault_raw_peek(struct fault_raw *r)
-{
-    uint8_t buf[SB_PACKET_MAX];
-    struct sb_delivery d;
-    ssize_t n = recv(r->end, buf, sizeof(buf), MSG_PEEK | MSG_DONTWAIT);
-
-    return n > 0 && sb_wire_unpack_delivery(buf, (size_t)n, &d, NULL) == SOCKBROKER_OK ? d.number : 0;
-}
-
-sockbroker_status fault_raw_report(struct fault_raw *r, uint64_t lease_id, enum sb_verdict verdict)
-{
-    struct sb_report report = { .n_results = 1 };
-
-    report.results[0].lease_id = lease_id;
-    report.results[0].verdict = verdict;
-    return sb_xfer_send_report(r->end, &report);
-}
-
 sockbroker_status fault_raw_settle(struct fault_raw *r, uint64_t lease_id, enum sb_verdict verdict, bool *kept_out)
 {
     struct sb_request request = { .kind = SB_REQUEST_SETTLE };
@@ -120,13 +97,6 @@ sockbroker_status fault_raw_ask(struct fault_raw *r, const struct sb_request *re
                                 struct sockbroker_error *error_out)
 {
     return sb_client_call(r->client, request, expect, CALL_MS, &r->reply, error_out);
-}
-
-bool fault_raw_is_dismissed(struct fault_raw *r, int ms)
-{
-    struct pollfd p = { .fd = r->end, .events = 0 };
-
-    return poll(&p, 1, ms) > 0 && (p.revents & (POLLHUP | POLLERR));
 }
 
 /* A raw worker inside the test does not die, so it has to say that it goes. */

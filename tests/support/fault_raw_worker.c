@@ -1,12 +1,10 @@
 /* A raw worker in a process of its own, for what only a process can do: die, be another user, be another process.
  *
- *     fault_raw_worker DIR NAME WINDOW [UID GID]             attaches, says "ready"; then obeys, a line each:
+ *     fault_raw_worker DIR NAME WINDOW [UID GID]   attaches, says "ready"; then obeys, a line each:
  *         take      takes a packet, says "took LEASE"
  *         read N    reads N bytes of the connection taken last, says "read"
  *         write N   writes N bytes to it, says "wrote"
  *         ack       acks it, says "acked"
- *     fault_raw_worker DIR --hello SESSION TOKEN [UID GID]   shows somebody else's token, says "hello gave NAME"
- *     fault_raw_worker DIR --drain WORKER [UID GID]          asks for a drain, says "drain gave NAME"
  *
  * Says "attach gave NAME: TEXT" when it is not taken in. Ends with its standard input.
  */
@@ -15,55 +13,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "proto/rundir.h"
 #include "tests/support/fault_raw.h"
 #include "tests/support/format.h"
 #include "tests/support/kit_become.h"
 
 #define TAKE_MS 30000
-
-static bool read_token(const char *hex, uint8_t token_out[SB_SECRET_LEN])
-{
-    for (size_t i = 0; i < SB_SECRET_LEN; i++) {
-        unsigned byte;
-
-        if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
-            return false;
-        token_out[i] = (uint8_t)byte;
-    }
-    return true;
-}
-
-static int say_hello(const char *dir, const char *session, const char *token)
-{
-    struct fault_raw r = FAULT_RAW_NONE;
-    struct sockbroker_error error;
-
-    r.attached.session.id = strtoull(session, NULL, 10);
-    if (!read_token(token, r.attached.token))
-        return 2;
-    sockbroker_status st = fault_raw_hello(&r, dir, &error);
-    printf("hello gave %s\n", sockbroker_status_name(st));
-    return 0;
-}
-
-static int ask_drain(const char *dir, const char *worker)
-{
-    char path[SB_PATH_MAX];
-    struct sb_client *client;
-    struct sockbroker_error error;
-    static struct sb_reply reply;
-    struct sb_request request = { .kind = SB_REQUEST_DRAIN };
-
-    format_text(request.as.drain.worker, sizeof(request.as.drain.worker), "%s", worker);
-    sockbroker_status st = sb_client_open(sb_rundir_path(dir, SB_RUNDIR_CONTROL, path), NULL, NULL, &client, &error);
-    if (!st) {
-        st = sb_client_call(client, &request, SB_REPLY_DONE, TAKE_MS, &reply, &error);
-        sb_client_close(client);
-    }
-    printf("drain gave %s\n", sockbroker_status_name(st));
-    return 0;
-}
 
 struct taken {
     uint64_t lease_id;
@@ -119,21 +73,12 @@ static int work(const char *dir, const char *name, const char *window)
 
 int main(int argc, char **argv)
 {
-    struct sockbroker_error error;
-    int n = argc > 2 && !strcmp(argv[2], "--hello") ? 5 : 4;
-
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc != n && argc != n + 2)
+    if (argc != 4 && argc != 6)
         return 2;
-    if (argc == n + 2 && !kit_become(argv[n], argv[n + 1])) {
+    if (argc == 6 && !kit_become(argv[4], argv[5])) {
         perror("become");
         return 1;
     }
-    if (sb_channel_prepare(&error)) {
-        printf("%s\n", error.text);
-        return 1;
-    }
-    if (n == 5)
-        return say_hello(argv[1], argv[3], argv[4]);
-    return strcmp(argv[2], "--drain") ? work(argv[1], argv[2], argv[3]) : ask_drain(argv[1], argv[3]);
+    return work(argv[1], argv[2], argv[3]);
 }
