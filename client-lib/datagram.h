@@ -39,7 +39,8 @@ sockbroker_status sb_datagram_open(const struct sb_datagram_request *request, so
  * was shut down. */
 bool sb_datagram_is_on(sockbroker_socket sock);
 
-/* Undoes a connect(), after which the socket takes from one peer alone. What waits in its queue stays.
+/* Undoes a connect(), after which the socket takes from one peer alone. What waits in its queue stays; on Windows the connect()
+ * itself may have dropped it.
  *   addr       where it was bound; a socket that was disconnected has lost a port that the system chose, and is bound again
  *   cause_out  "connected", "unbound"; NULL when all was well
  * OK; ADDRESS_IN_USE when another has the port meanwhile, and others. */

@@ -38,17 +38,17 @@ uint32_t sb_datagram_buffer(sockbroker_socket sock)
     return (uint32_t)bytes;
 }
 
-/* To the unspecified address of the socket's own family, or to no family (Wine knows only that way). */
+/* Windows wants a name that is all zeros, family and all. To the unspecified address of its own family a socket may only look
+ * unconnected: on Wine it stays bound to the address from which it would have sent. */
 void sb_datagram_disconnect(sockbroker_socket sock, enum sockbroker_family family)
 {
     struct sockbroker_addr nobody = { .family = family };
-    struct sockaddr_storage sa;
-    int len = (int)sockbroker_addr_to_sockaddr(&nobody, &sa);
+    struct sockaddr_storage none = { .ss_family = AF_UNSPEC };
+    struct sockaddr_storage unspecified;
+    int len = (int)sockbroker_addr_to_sockaddr(&nobody, &unspecified);
 
-    if (connect(sock, (struct sockaddr *)&sa, len)) {
-        sa.ss_family = AF_UNSPEC;
-        connect(sock, (struct sockaddr *)&sa, len);
-    }
+    if (connect(sock, (struct sockaddr *)&none, len))
+        connect(sock, (struct sockaddr *)&unspecified, len);
 }
 
 /* Windows has no event for it, and recv() would wait on a socket that somebody made blocking. This call does not, and with
