@@ -73,23 +73,37 @@ void fault_wait_held(struct kit_broker *b, uint64_t n);
 void fault_wait_connections(struct kit_broker *b, uint64_t n);
 struct sb_broker_status fault_broker_status(struct kit_broker *b);
 
-/* ---- the control socket, byte by byte: POSIX alone, as what follows ---- */
+/* ---- the control channel, byte by byte: fault_ipc.c ---- */
+
+/* A connection to the control socket or pipe, on which nothing has been said. */
+sockbroker_socket fault_call(struct kit_broker *b);
+void fault_hang_up(sockbroker_socket *line);
+/* All of it; false when the broker has closed. */
+bool fault_say(sockbroker_socket line, const void *bytes, size_t len);
+/* What comes next: how many bytes; 0: the end; -1: nothing within ms. */
+long fault_hear(sockbroker_socket line, void *bytes, size_t room, unsigned ms);
+/* Ends the test when the broker is silent; false at the end. */
+bool fault_hear_all(sockbroker_socket line, uint8_t *buf, size_t len);
+/* Waits for the broker to close it; what comes before is dropped. Hangs up. False when it stays open for ms. */
+bool fault_is_closed(sockbroker_socket *line, unsigned ms);
+
+/* How often a test may call and leave at once. */
+extern const unsigned fault_n_visits;
 
 #define FAULT_SP_GREETING 8
 extern const uint8_t fault_sp_req[FAULT_SP_GREETING]; /* what an nng REQ says first */
 
-/* A connected AF_UNIX socket: file is "control" (stream) or "handoff" (seqpacket). */
-int fault_knock(struct kit_broker *b, const char *file);
-/* The same with both greetings exchanged: frames may follow. */
-int fault_ipc_open(struct kit_broker *b);
+/* A call with both greetings exchanged: frames may follow. */
+sockbroker_socket fault_ipc_open(struct kit_broker *b);
 /* The head of a frame, whatever its body. Returns 9. */
 size_t fault_ipc_head(uint64_t len, uint8_t out[9]);
 /* A whole frame with a request: an id that nng takes, then the bytes. False when the broker has closed. */
-bool fault_ipc_send(int sock, const void *body, size_t len);
+bool fault_ipc_send(sockbroker_socket line, const void *body, size_t len);
 /* The reply's protobuf bytes. False at the end of the stream. */
-bool fault_ipc_receive(int sock, uint8_t *buf, size_t room, size_t *len_out);
-/* Waits for the broker to close it; what comes before is dropped. Closes ours. False when it stays open for ms. */
-bool fault_is_closed(int *sock, unsigned ms);
+bool fault_ipc_receive(sockbroker_socket line, uint8_t *buf, size_t room, size_t *len_out);
+
+/* POSIX alone, as what follows. A connected AF_UNIX socket: file is "control" (stream) or "handoff" (seqpacket). */
+int fault_knock(struct kit_broker *b, const char *file);
 
 /* ---- a network of its own ---- */
 

@@ -57,9 +57,7 @@ uint64_t fault_raw_must_take(struct fault_raw *r, sockbroker_socket *sock_out)
     return d.number;
 }
 
-/* ---- the control socket ---- */
-
-const uint8_t fault_sp_req[FAULT_SP_GREETING] = { 0, 'S', 'P', 0, 0, 0x30, 0, 0 };
+/* ---- the broker's sockets ---- */
 
 int fault_knock(struct kit_broker *b, const char *file)
 {
@@ -73,82 +71,29 @@ int fault_knock(struct kit_broker *b, const char *file)
     return sock;
 }
 
-static bool read_all(int sock, uint8_t *buf, size_t len)
-{
-    size_t have = 0;
+const unsigned fault_n_visits = 10000;
 
-    while (have < len) {
-        if (kit_is_silent(sock, KIT_WAIT_MS))
-            kit_fail("the broker is silent");
-        ssize_t n = recv(sock, buf + have, len - have, 0);
-        if (n <= 0)
-            return false;
-        have += (size_t)n;
-    }
-    return true;
+sockbroker_socket fault_call(struct kit_broker *b)
+{
+    return fault_knock(b, SB_RUNDIR_CONTROL);
 }
 
-int fault_ipc_open(struct kit_broker *b)
+bool fault_say(sockbroker_socket line, const void *bytes, size_t len)
 {
-    uint8_t theirs[FAULT_SP_GREETING];
-    int sock = fault_knock(b, SB_RUNDIR_CONTROL);
-
-    if (send(sock, fault_sp_req, sizeof(fault_sp_req), MSG_NOSIGNAL) != sizeof(fault_sp_req) ||
-        !read_all(sock, theirs, sizeof(theirs)))
-        kit_fail("no greeting from the broker");
-    return sock;
+    return send(line, bytes, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
-size_t fault_ipc_head(uint64_t len, uint8_t out[9])
+long fault_hear(sockbroker_socket line, void *bytes, size_t room, unsigned ms)
 {
-    out[0] = 1;
-    for (unsigned i = 0; i < 8; i++)
-        out[1 + i] = (uint8_t)(len >> (56 - 8 * i));
-    return 9;
+    if (kit_is_silent(line, ms))
+        return -1;
+    ssize_t n = recv(line, bytes, room, 0);
+    return n < 0 ? 0 : n;
 }
 
-bool fault_ipc_send(int sock, const void *body, size_t len)
+void fault_hang_up(sockbroker_socket *line)
 {
-    static uint32_t number;
-    uint8_t frame[13 + 2 * SB_MESSAGE_MAX];
-    size_t n = fault_ipc_head(4 + len, frame);
-
-    number++;
-    frame[n++] = (uint8_t)(0x80u | (number >> 24 & 0x7fu));
-    frame[n++] = (uint8_t)(number >> 16);
-    frame[n++] = (uint8_t)(number >> 8);
-    frame[n++] = (uint8_t)number;
-    memcpy(frame + n, body, len);
-    return send(sock, frame, n + len, MSG_NOSIGNAL) == (ssize_t)(n + len);
-}
-
-bool fault_ipc_receive(int sock, uint8_t *buf, size_t room, size_t *len_out)
-{
-    uint8_t head[13]; /* and the request's id */
-    uint64_t len = 0;
-
-    if (!read_all(sock, head, sizeof(head)))
-        return false;
-    for (unsigned i = 1; i < 9; i++)
-        len = len << 8 | head[i];
-    if (len < 4 || len - 4 > room)
-        kit_fail("a reply of %llu bytes", (unsigned long long)len);
-    *len_out = (size_t)len - 4;
-    return read_all(sock, buf, *len_out);
-}
-
-bool fault_is_closed(int *sock, unsigned ms)
-{
-    uint64_t end_ms = kit_now_ms() + ms;
-    char bytes[4096];
-    bool closed = false;
-
-    while (!closed && kit_now_ms() < end_ms) {
-        if (!kit_is_silent(*sock, (unsigned)(end_ms - kit_now_ms())))
-            closed = recv(*sock, bytes, sizeof(bytes), 0) <= 0;
-    }
-    sb_socket_close(sock);
-    return closed;
+    sb_socket_close(line);
 }
 
 /* ---- a network of its own ---- */
