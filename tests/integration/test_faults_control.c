@@ -202,6 +202,33 @@ static void callers_that_do_not_finish_are_dropped(void **state)
     control_finish(b, w);
 }
 
+/* F73: far more than the cap; whoever comes with something to say gets in. */
+static void silent_crowd_keeps_nobody_out(void **state)
+{
+    struct kit_broker *b = kit_broker_start(
+        &(struct kit_start){ .args = { "--endpoint", "web=[::]:0", "--set", "max_sessions=8", "--set", "attach_ms=60000" } });
+    struct kit_process *w = control_start_worker(b, "w1");
+    sockbroker_socket lines[500];
+    unsigned n_open = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 500; i++)
+        lines[i] = fault_ipc_open(b);
+    assert_true(kit_count_fds(b->process->pid) < 400); /* memory and descriptors are bounded */
+    struct kit_process *w2 = control_start_worker(b, "w2");
+    fault_check_serves(b, 40);
+    for (unsigned i = 0; i < 500; i++) {
+        char byte;
+
+        n_open += fault_hear(lines[i], &byte, 1, 0) < 0;
+        fault_hang_up(&lines[i]);
+    }
+    assert_true(n_open > 0 && n_open < 500);
+    assert_true(fault_broker_status(b).busy_refusals > 0);
+    kit_worker_stop(w2);
+    control_finish(b, w);
+}
+
 /* F75 */
 static void calling_and_leaving_does_nothing(void **state)
 {
@@ -369,6 +396,7 @@ int main(int argc, char **argv)
         TEST(caller_that_was_wrong_may_ask_again),
         TEST(request_in_single_bytes_is_answered),
         TEST(callers_that_do_not_finish_are_dropped),
+        TEST(silent_crowd_keeps_nobody_out),
         TEST(calling_and_leaving_does_nothing),
         TEST(wrong_token_is_refused_and_counted_and_never_logged),
         TEST(token_is_good_for_the_process_that_attached_only),
