@@ -5,6 +5,7 @@
 #include "proto/rundir.h"
 #include "proto/socket.h"
 #include "proto/xfer.h"
+#include "tests/integration/deposits_kit.h"
 #include "tests/support/kit_deposit.h"
 #include "tests/support/net.h"
 
@@ -78,11 +79,30 @@ static void what_comes_too_late_is_closed(void **state)
     kit_broker_stop(b);
 }
 
+/* The right token, and no socket. */
+static void hand_without_a_record_deposits_nothing(void **state)
+{
+    struct kit_broker *b = deposits_start(NULL);
+    struct sb_request request = { .kind = SB_REQUEST_HAND };
+    struct fault_raw raw;
+
+    (void)state;
+    fault_raw_start(&raw, b, "raw", 4);
+    assert_int_equal(deposits_announce(&raw, "c", 0), SOCKBROKER_OK);
+    request.as.hand.hello = deposits_hello_of(&raw);
+    assert_int_equal(fault_raw_ask(&raw, &request, SB_REPLY_HANDED, NULL), SOCKBROKER_OK);
+    assert_int_equal(raw.reply.as.handed.status, SOCKBROKER_BAD_MESSAGE);
+    kit_wait_deposits(b, 0);
+    deposits_check_works(b);
+    deposits_finish(b, &raw);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(numbers_of_accounts_are_refused, kit_setup, kit_teardown),
         cmocka_unit_test_setup_teardown(what_comes_too_late_is_closed, kit_setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(hand_without_a_record_deposits_nothing, kit_setup, kit_teardown),
     };
 
     return kit_main(tests, argc, argv);
