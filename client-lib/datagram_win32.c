@@ -38,8 +38,9 @@ uint32_t sb_datagram_buffer(sockbroker_socket sock)
     return (uint32_t)bytes;
 }
 
-/* Windows wants a name that is all zeros, family and all. To the unspecified address of its own family a socket may only look
- * unconnected: on Wine it stays bound to the address from which it would have sent. */
+/* For Windows the address must be zeros, whatever the family (its page on connect()). On Wine a name of the socket's own family
+ * makes it look unconnected, but leaves it bound to the address from which it would have sent: so first one without a family.
+ */
 void sb_datagram_disconnect(sockbroker_socket sock, enum sockbroker_family family)
 {
     struct sockbroker_addr nobody = { .family = family };
