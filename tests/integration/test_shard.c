@@ -322,7 +322,7 @@ static void the_queue_of_a_drained_worker_goes_to_others(void **state)
 
 static void the_queue_of_a_stuck_worker_goes_to_others_until_it_is_back(void **state)
 {
-    struct kit_broker *b = start_broker(",withdraw_after_ms=50");
+    struct kit_broker *b = start_broker(",withdraw_after_ms=500");
     struct kit_process *w1 = start_worker(b, "w1");
     int socks[QUEUE];
 
@@ -349,7 +349,7 @@ static void the_queue_of_a_stuck_worker_goes_to_others_until_it_is_back(void **s
 /* A worker that answers the broker's question is only busy: its queue stays its own. */
 static void a_busy_worker_keeps_its_queue(void **state)
 {
-    struct kit_broker *b = start_broker(",withdraw_after_ms=10");
+    struct kit_broker *b = start_broker(",withdraw_after_ms=500");
     struct kit_process *w1 = kit_worker_start(b, "w1", "none", NULL);
     int socks[QUEUE];
 
@@ -360,7 +360,7 @@ static void a_busy_worker_keeps_its_queue(void **state)
     kit_process_wait_log(w1, "got web 0 of 1 as ");
     kit_until(kit_counters(b, "web").granted == 1);
     fault_connect_many(kit_broker_port(b, "web"), socks, QUEUE);
-    uint64_t end_ms = kit_now_ms() + 300; /* thirty times its patience */
+    uint64_t end_ms = kit_now_ms() + 2000; /* asked after 500 ms, it would be taken for stuck after 1000 */
     while (kit_now_ms() < end_ms)
         assert_string_equal(kit_worker_status(b, "w1").state, "ready");
     assert_int_equal(kit_counters(b, "web").accepted, 0);
@@ -541,7 +541,7 @@ static void a_dead_worker_that_made_its_socket_blocking_does_not_block_the_broke
  * broker was accepting from it: that one must leave epoll whole. */
 static void a_socket_that_cannot_listen_again_is_replaced(void **state)
 {
-    struct kit_broker *b = start_broker(",withdraw_after_ms=50");
+    struct kit_broker *b = start_broker(",withdraw_after_ms=500");
     struct kit_process *w1 = start_worker(b, "w1"), *w2 = start_worker(b, "w2");
     struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
     struct sock_fprog program = { 1, &nothing };
