@@ -1,53 +1,25 @@
 /* The broker dies; the keeper, or the service manager, starts another one, and nothing that listens was lost meanwhile. */
-#include <dirent.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "proto/socket.h"
 #include "sockbroker/request.h"
+#include "tests/integration/keeper_kit.h"
 #include "tests/support/fault.h"
 #include "tests/support/format.h"
-#include "tests/support/kit_keeper.h"
+#include "tests/support/kit_kinds.h"
 #include "tests/support/kit_upgrade.h"
 #include "tests/support/net.h"
 
 #define STORM_MS 10000 /* several hundred, F62 */
 
 /* ---- support ---- */
-
-#define KEEPERS_OWN 6 /* standard streams, signals, the pair, the broker's handle */
-
-/* Until the keeper holds that many things. */
-static void wait_kept(struct kit_broker *b, unsigned n)
-{
-    kit_until(kit_count_fds(b->process->pid) == KEEPERS_OWN + n);
-}
-
-static ino_t number_of(int sock)
-{
-    struct stat st;
-
-    assert_int_equal(fstat(sock, &st), 0);
-    return st.st_ino;
-}
-
-static int fetch(struct sockbroker_worker *w, const char *endpoint)
-{
-    struct sockbroker_conn conn;
-    struct sockbroker_error error = { .text = "" };
-
-    if (sockbroker_worker_socket(w, endpoint, 0, &conn, NULL, &error))
-        kit_fail("%s", error.text);
-    return conn.sock;
-}
 
 /* What waits in a listening socket's queue is taken and closed. */
 static unsigned accept_all(int listener)
@@ -62,36 +34,10 @@ static unsigned accept_all(int listener)
     return n;
 }
 
-static void connect_many(uint16_t port, int *socks, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        socks[i] = kit_connect(NULL, i % 2 ? "127.0.0.1" : "::1", port);
-}
-
 static void close_many(int *socks, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
         kit_close(&socks[i]);
-}
-
-static void send_datagram(const char *to, uint16_t port)
-{
-    struct sockaddr_storage there;
-    socklen_t len = net_address(to, port, &there);
-    int sock = socket(there.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(sendto(sock, "x", 1, 0, (struct sockaddr *)&there, len), 1);
-    close(sock);
-}
-
-static unsigned receive_all(int sock)
-{
-    unsigned n = 0;
-    char byte;
-
-    while (recv(sock, &byte, 1, MSG_DONTWAIT) == 1)
-        n++;
-    return n;
 }
 
 /* ---- under load ---- */
@@ -154,17 +100,17 @@ static void shared_listener_outlives_the_broker(void **state)
     struct kit_broker *b = kit_keeper_start("web=[::]:0,mode=share", NULL);
     uint16_t port = kit_broker_port(b, "web");
     struct sockbroker_worker *w = kit_worker_open(b, "w", "web");
-    int listener = fetch(w, "web");
+    int listener = keeper_fetch(w, "web");
     int socks[6];
 
     (void)state;
-    connect_many(port, socks, 4);
+    keeper_connect_many(port, socks, 4);
     kit_keeper_crash(b);
-    connect_many(port, socks + 4, 2);
+    keeper_connect_many(port, socks + 4, 2);
     assert_int_equal(accept_all(listener), 6);
     kit_broker_wait_ready(b, 1);
-    int again = fetch(w, "web");
-    assert_int_equal(number_of(again), number_of(listener));
+    int again = keeper_fetch(w, "web");
+    assert_int_equal(sb_socket_identity(again), sb_socket_identity(listener));
     close(again);
     close(listener);
     close_many(socks, 6);
@@ -178,13 +124,13 @@ static void datagrams_outlive_the_broker(void **state)
     uint16_t port = kit_broker_port(b, "echo");
 
     (void)state;
-    send_datagram("127.0.0.1", port);
-    send_datagram("::1", port);
+    keeper_send_datagram("127.0.0.1", port);
+    keeper_send_datagram("::1", port);
     kit_keeper_crash(b);
-    send_datagram("127.0.0.1", port);
+    keeper_send_datagram("127.0.0.1", port);
     struct sockbroker_worker *w = kit_worker_open(b, "w", "echo");
-    int sock = fetch(w, "echo");
-    assert_int_equal(receive_all(sock), 3);
+    int sock = keeper_fetch(w, "echo");
+    assert_int_equal(keeper_receive_all(sock), 3);
     close(sock);
     sockbroker_worker_close(w);
     kit_broker_stop(b);
@@ -201,27 +147,27 @@ static void shard_outlives_the_broker(void **state)
     struct kit_broker *b = kit_keeper_start("web=[::]:0,mode=shard,slots=4", NULL);
     uint16_t port = kit_broker_port(b, "web");
     struct sockbroker_worker *w[2] = { kit_worker_open(b, "a", "web"), kit_worker_open(b, "b", "web") };
-    int listeners[2] = { fetch(w[0], "web"), fetch(w[1], "web") };
+    int listeners[2] = { keeper_fetch(w[0], "web"), keeper_fetch(w[1], "web") };
     int socks[N_CLIENTS];
 
     (void)state;
     kit_until(kit_counters(b, "web").granted == 2);
-    connect_many(port, socks, N_CLIENTS);
+    keeper_connect_many(port, socks, N_CLIENTS);
     kit_keeper_crash(b);
     unsigned n = accept_all(listeners[0]) + accept_all(listeners[1]);
     assert_int_equal(n + kit_counters(b, "web").accepted, N_CLIENTS);
     close_many(socks, N_CLIENTS);
     kit_broker_wait_ready(b, 2);
     uint64_t before = kit_counters(b, "web").accepted;
-    connect_many(port, socks, N_CLIENTS);
+    keeper_connect_many(port, socks, N_CLIENTS);
     unsigned first = accept_all(listeners[0]), second = accept_all(listeners[1]);
     assert_int_equal(first + second, N_CLIENTS);
     assert_true(first > 0 && second > 0);
     assert_int_equal(kit_counters(b, "web").accepted, before);
     for (unsigned i = 0; i < 2; i++) {
-        int again = fetch(w[i], "web");
+        int again = keeper_fetch(w[i], "web");
 
-        assert_int_equal(number_of(again), number_of(listeners[i]));
+        assert_int_equal(sb_socket_identity(again), sb_socket_identity(listeners[i]));
         close(again);
         close(listeners[i]);
         sockbroker_worker_close(w[i]);
@@ -236,19 +182,19 @@ static void datagrams_go_to_the_same_workers(void **state)
     struct kit_broker *b = kit_keeper_start("echo=[::]:0,protocol=udp,mode=shard,slots=4", NULL);
     uint16_t port = kit_broker_port(b, "echo");
     struct sockbroker_worker *w[2] = { kit_worker_open(b, "a", "echo"), kit_worker_open(b, "b", "echo") };
-    int socks[2] = { fetch(w[0], "echo"), fetch(w[1], "echo") };
+    int socks[2] = { keeper_fetch(w[0], "echo"), keeper_fetch(w[1], "echo") };
 
     (void)state;
     kit_until(kit_counters(b, "echo").granted == 2);
     for (unsigned i = 0; i < 20; i++)
-        send_datagram(i % 2 ? "127.0.0.1" : "::1", port);
+        keeper_send_datagram(i % 2 ? "127.0.0.1" : "::1", port);
     kit_keeper_crash(b);
     for (unsigned i = 0; i < 20; i++)
-        send_datagram(i % 2 ? "127.0.0.1" : "::1", port);
+        keeper_send_datagram(i % 2 ? "127.0.0.1" : "::1", port);
     kit_broker_wait_ready(b, 2);
     for (unsigned i = 0; i < 20; i++)
-        send_datagram(i % 2 ? "127.0.0.1" : "::1", port);
-    unsigned first = receive_all(socks[0]), second = receive_all(socks[1]);
+        keeper_send_datagram(i % 2 ? "127.0.0.1" : "::1", port);
+    unsigned first = keeper_receive_all(socks[0]), second = keeper_receive_all(socks[1]);
     assert_int_equal(first + second, 60);
     assert_true(first > 0 && second > 0);
     for (unsigned i = 0; i < 2; i++) {
@@ -273,7 +219,7 @@ static void slot_of_a_dead_worker_is_free(void **state)
     kit_process_wait_log(dead, "ready\n");
     kit_until(kit_counters(b, "web").granted == 1);
     kit_process_stop(dead);
-    connect_many(port, socks, 4);
+    keeper_connect_many(port, socks, 4);
     unsigned before = kit_keeper_count_ready(b);
     kit_keeper_kill_broker(b);
     kit_process_kill(dead);
@@ -348,12 +294,12 @@ static void deposits_outlive_the_broker(void **state)
     int sock = take(w, "large", back, sizeof(back), &len);
     assert_int_equal(len, sizeof(blob));
     assert_memory_equal(back, blob, sizeof(blob));
-    assert_int_equal(number_of(sock), number_of(large));
+    assert_int_equal(sb_socket_identity(sock), sb_socket_identity(large));
     close(sock);
     sock = take(w, "small", NULL, 0, NULL);
-    assert_int_equal(number_of(sock), number_of(small));
+    assert_int_equal(sb_socket_identity(sock), sb_socket_identity(small));
     close(sock);
-    wait_kept(b, 1); /* the keeper lets go of what was taken */
+    keeper_wait_kept(b, 1); /* the keeper lets go of what was taken */
     kit_keeper_crash(b);
     kit_status(b, &r);
     assert_int_equal(r.n_deposits, 0);
@@ -374,7 +320,7 @@ static void crash_while_starting_loses_nothing(void **state)
     int socks[4];
 
     (void)state;
-    connect_many(port, socks, 4);
+    keeper_connect_many(port, socks, 4);
     for (unsigned i = 0; i < 10; i++) {
         unsigned before = kit_process_count_log(b->process, "event=broker_started");
 
@@ -576,63 +522,18 @@ static void upgrade_meanwhile_a_stop_reaches_the_new_one(void **state)
 
 /* ---- descriptors ---- */
 
-#define KINDS_MAX 64
-
-struct kinds {
-    char names[KINDS_MAX][32];
-    unsigned n;
-};
-
-static int compare(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-/* "socket", "pipe", "anon_inode:[eventpoll]", ...: what they are, sorted. */
-static void look_at_descriptors(pid_t pid, struct kinds *k)
-{
-    char path[64];
-
-    format_text(path, sizeof(path), "/proc/%d/fd", (int)pid);
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    k->n = 0;
-    for (struct dirent *e = readdir(dir); e && k->n < KINDS_MAX; e = readdir(dir)) {
-        char *name = k->names[k->n];
-        ssize_t len = readlinkat(dirfd(dir), e->d_name, name, sizeof(k->names[0]) - 1);
-
-        if (len < 0)
-            continue;
-        name[len] = '\0';
-        if (strncmp(name, "anon_inode", 10))
-            name[strcspn(name, ":")] = '\0';
-        k->n++;
-    }
-    closedir(dir);
-    qsort(k->names, k->n, sizeof(k->names[0]), compare);
-}
-
-static unsigned count_kind(const struct kinds *k, const char *name)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < k->n; i++)
-        n += !strcmp(k->names[i], name);
-    return n;
-}
-
 /* After a question, for which nng opens what it keeps, and when that caller is gone: the pair to the keeper, two listeners,
  * control and handoff remain. */
-static void look_at_idle(struct kit_broker *b, struct kinds *k)
+static void look_at_idle(struct kit_broker *b, struct kit_kinds *k)
 {
     fault_broker_status(b);
-    kit_until((look_at_descriptors(kit_keeper_broker_pid(b), k), count_kind(k, "socket")) == 1 + 2 + 2);
+    kit_until((kit_kinds_of(kit_keeper_broker_pid(b), k), kit_kinds_count(k, "socket")) == 1 + 2 + 2);
 }
 
 /* It starts with descriptors that are not its own, too. */
 static void both_have_exactly_their_descriptors(void **state)
 {
-    struct kinds fresh, restarted, keeper;
+    struct kit_kinds fresh, restarted, keeper;
     int others[3] = { dup(2), dup(2), dup(2) };
     struct kit_broker *b = kit_broker_start(
         &(struct kit_start){ .keeper = true,
@@ -646,396 +547,14 @@ static void both_have_exactly_their_descriptors(void **state)
     look_at_idle(b, &fresh);
     kit_keeper_crash(b);
     look_at_idle(b, &restarted);
-    assert_int_equal(restarted.n, fresh.n);
-    for (unsigned i = 0; i < fresh.n; i++)
-        assert_string_equal(restarted.names[i], fresh.names[i]);
-    wait_kept(b, 2);
-    look_at_descriptors(b->process->pid, &keeper);
-    assert_int_equal(count_kind(&keeper, "pipe"), 3);
-    assert_int_equal(count_kind(&keeper, "anon_inode:[signalfd]"), 1);
-    assert_int_equal(count_kind(&keeper, "anon_inode:[pidfd]"), 1);
-    assert_int_equal(count_kind(&keeper, "socket"), 1 + 2); /* the pair, and the two listeners */
+    kit_kinds_check_same(&fresh, &restarted);
+    keeper_wait_kept(b, 2);
+    kit_kinds_of(b->process->pid, &keeper);
+    assert_int_equal(kit_kinds_count(&keeper, "pipe"), 3);
+    assert_int_equal(kit_kinds_count(&keeper, "anon_inode:[signalfd]"), 1);
+    assert_int_equal(kit_kinds_count(&keeper, "anon_inode:[pidfd]"), 1);
+    assert_int_equal(kit_kinds_count(&keeper, "socket"), 1 + 2); /* the pair, and the two listeners */
     kit_broker_stop(b);
-}
-
-/* ---- another configuration (F58) ---- */
-
-struct file {
-    char path[40];
-};
-
-static void write_file(const struct file *f, const char *text)
-{
-    FILE *out = fopen(f->path, "we");
-
-    if (!out || fputs(text, out) < 0 || fclose(out))
-        kit_fail("%s cannot be written", f->path);
-}
-
-static struct kit_broker *start_with(struct file *f, const char *text)
-{
-    format_text(f->path, sizeof(f->path), "/tmp/sbkit-conf-XXXXXX");
-    int fd = mkstemp(f->path);
-
-    assert_true(fd >= 0);
-    close(fd);
-    write_file(f, text);
-    return kit_broker_start(&(struct kit_start){ .keeper = true, .args = { KIT_KEEPER_AT_ONCE, "--config", f->path } });
-}
-
-static void stop_with(struct kit_broker *b, struct file *f)
-{
-    kit_broker_stop(b);
-    unlink(f->path);
-}
-
-static bool is_refused(const char *to, uint16_t port)
-{
-    struct sockaddr_storage there;
-    socklen_t len = net_address(to, port, &there);
-    int sock = socket(there.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool refused = connect(sock, (struct sockaddr *)&there, len) && errno == ECONNREFUSED;
-
-    kit_close(&sock);
-    return refused;
-}
-
-/* stays: with its queue. goes: nobody listens any more. moves: at the same port, where another address of it was taken. TCP and
- * UDP at one port are two endpoints. */
-static void changed_configuration_gets_just_what_it_asks_for(void **state)
-{
-    static const char before[] = "endpoint stays { address = [::]:0 \n hold_max = 0 }\n"
-                                 "endpoint goes { address = [::]:0 }\n"
-                                 "endpoint moves { address = 127.0.0.1:0 }\n";
-    char after[512];
-    struct file f;
-    struct kit_broker *b = start_with(&f, before);
-    uint16_t stays = kit_broker_port(b, "stays"), goes = kit_broker_port(b, "goes"), moves = kit_broker_port(b, "moves");
-    int socks[2];
-
-    (void)state;
-    connect_many(stays, socks, 2);
-    format_text(after, sizeof(after),
-                "endpoint stays { address = [::]:%u \n hold_max = 0 }\n"
-                "endpoint same { address = [::]:%u \n protocol = udp \n mode = share }\n"
-                "endpoint moves { address = [::]:%u }\n"
-                "endpoint comes { address = 127.0.0.1:0 }\n",
-                stays, stays, moves);
-    write_file(&f, after);
-    kit_keeper_crash(b);
-    assert_true(is_refused("::1", goes));
-    struct kit_process *w =
-        kit_worker_start(b, "w", "hello", &(struct kit_start){ .args = { "--endpoint", "stays,moves,comes" } });
-    assert_int_equal(fault_answers_by(socks, 2, "w"), 2);
-    socks[0] = kit_connect(NULL, "::1", moves);
-    socks[1] = kit_connect(NULL, "127.0.0.1", kit_broker_port(b, "comes"));
-    assert_int_equal(fault_answers_by(socks, 2, "w"), 2);
-    kit_worker_stop(w);
-    send_datagram("127.0.0.1", stays);
-    kit_keeper_crash(b);
-    struct sockbroker_worker *u = kit_worker_open(b, "u", "same");
-    int sock = fetch(u, "same");
-    assert_int_equal(receive_all(sock), 1);
-    close(sock);
-    sockbroker_worker_close(u);
-    stop_with(b, &f);
-}
-
-/* Fewer slots: the first ones go on, and so do those that a reload has opened. */
-static void removed_and_added_endpoints_are_kept_as_they_are(void **state)
-{
-    char text[256];
-    struct file f;
-    struct kit_broker *b = start_with(&f, "endpoint one { address = [::]:0 }\n");
-    uint16_t one = kit_broker_port(b, "one");
-
-    (void)state;
-    format_text(text, sizeof(text), "endpoint two { address = [::]:0 \n mode = shard \n slots = 4 }\n");
-    write_file(&f, text);
-    kit_process_signal(b->process, SIGHUP);
-    kit_process_wait_log(b->process, "event=reloaded");
-    wait_kept(b, 4);
-    assert_true(is_refused("127.0.0.1", one));
-    uint16_t two = kit_broker_port(b, "two");
-    format_text(text, sizeof(text), "endpoint two { address = [::]:%u \n mode = shard \n slots = 2 }\n", two);
-    write_file(&f, text);
-    kit_keeper_crash(b);
-    wait_kept(b, 2);
-    struct kit_process *w = kit_worker_start(b, "w", "hello", &(struct kit_start){ .args = { "--endpoint", "two" } });
-    struct kit_load_result r;
-    kit_load_run(&(struct kit_load_options){ .port = two, .total = 50 }, &r);
-    kit_load_check_all_answered(&r, 50);
-    kit_worker_stop(w);
-    stop_with(b, &f);
-}
-
-/* A file that is broken just then is no reason to let the sockets go. */
-static void broken_configuration_is_tried_again(void **state)
-{
-    static const char good[] = "endpoint web { address = [::]:0 \n hold_max = 0 }\n";
-    struct file f;
-    struct kit_broker *b = start_with(&f, good);
-    uint16_t port = kit_broker_port(b, "web");
-    sockbroker_socket sock = kit_connect(NULL, "::1", port);
-
-    (void)state;
-    write_file(&f, "endpoint web {");
-    unsigned before = kit_keeper_count_ready(b);
-    kit_keeper_kill_broker(b);
-    kit_process_wait_log(b->process, "cause=\"it ended with code 2\"");
-    write_file(&f, good);
-    kit_until(kit_keeper_count_ready(b) > before);
-    struct kit_process *w = kit_worker_start(b, "w", "hello", NULL);
-    assert_int_equal(fault_answers_by(&sock, 1, "w"), 1);
-    kit_worker_stop(w);
-    stop_with(b, &f);
-}
-
-/* ---- systemd ---- */
-
-struct manager {
-    char dir[32];
-    char path[64];
-    char variable[96];
-    int sock;
-};
-
-static void open_manager(struct manager *m)
-{
-    struct sockaddr_un at = { .sun_family = AF_UNIX };
-
-    strcpy(m->dir, "/tmp/sbkit-notify-XXXXXX");
-    assert_non_null(mkdtemp(m->dir));
-    format_text(m->path, sizeof(m->path), "%s/notify", m->dir);
-    format_text(m->variable, sizeof(m->variable), "NOTIFY_SOCKET=%s", m->path);
-    format_text(at.sun_path, sizeof(at.sun_path), "%s", m->path);
-    m->sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    assert_int_equal(bind(m->sock, (struct sockaddr *)&at, sizeof(at)), 0);
-}
-
-static void close_manager(struct manager *m)
-{
-    close(m->sock);
-    unlink(m->path);
-    rmdir(m->dir);
-}
-
-struct stored {
-    char name[300];
-    int fd;
-};
-
-/* One message; descriptor_out is -1 when none came. False: nothing is there. */
-static bool hear(struct manager *m, char *text, size_t room, int *descriptor_out)
-{
-    union {
-        struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec part = { text, room - 1 };
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof(control.room)
-    };
-    ssize_t n = recvmsg(m->sock, &message, MSG_CMSG_CLOEXEC);
-
-    if (n < 0)
-        return false;
-    text[n] = '\0';
-    *descriptor_out = -1;
-    if (CMSG_FIRSTHDR(&message))
-        memcpy(descriptor_out, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(*descriptor_out));
-    return true;
-}
-
-static void remove_stored(struct stored *s, unsigned *n, const char *name)
-{
-    for (unsigned i = 0; i < *n; i++) {
-        if (strcmp(s[i].name, name))
-            continue;
-        close(s[i].fd);
-        s[i] = s[--*n];
-        return;
-    }
-}
-
-/* Does what the manager does until it hears READY=1; how many it has in its store then. */
-static void serve_as_manager(struct manager *m, struct stored *s, unsigned *n, const char *until)
-{
-    char text[512];
-    bool is_over = false;
-    int fd;
-
-    while (!is_over) {
-        kit_until(hear(m, text, sizeof(text), &fd));
-        const char *name = strstr(text, "FDNAME=");
-
-        is_over = strstr(text, until) != NULL;
-        if (strstr(text, "FDSTORE=1") && name && fd >= 0) {
-            format_text(s[*n].name, sizeof(s[*n].name), "%.*s", (int)strcspn(name + 7, "\n"), name + 7);
-            s[(*n)++].fd = fd;
-        } else {
-            if (strstr(text, "FDSTOREREMOVE=1") && name)
-                remove_stored(s, n, name + 7);
-            if (fd >= 0)
-                close(fd);
-        }
-    }
-}
-
-/* `exec` keeps the pid that the shell put into LISTEN_PID. */
-static struct kit_process *start_by_manager(struct manager *m, const char *dir, const int *given, unsigned n, const char *names,
-                                            const char *endpoint)
-{
-    char order[1024];
-
-    format_text(order, sizeof(order),
-                "LISTEN_PID=$$ LISTEN_FDS=%u LISTEN_FDNAMES='%s' exec " SB_BROKER_EXE
-                " serve --set keeper=systemd --dir %s --endpoint '%s'",
-                n, names, dir, endpoint);
-    return kit_process_start(
-        "broker", "/bin/sh",
-        &(struct kit_start){ .args = { "-c", order }, .env = { m->variable }, .give = given, .n_give = n });
-}
-
-static int listen_at(const char *host, uint16_t *port_out)
-{
-    struct sockaddr_storage at;
-    socklen_t len = net_address(host, 0, &at);
-    int sock = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(bind(sock, (struct sockaddr *)&at, len), 0);
-    assert_int_equal(listen(sock, 16), 0);
-    *port_out = net_port(sock);
-    return sock;
-}
-
-/* From a socket unit at first, then from the store: the queue outlives the broker without any keeper. */
-static void descriptor_store_does_the_keepers_job(void **state)
-{
-    struct manager m;
-    struct stored s[16];
-    unsigned n = 0;
-    uint16_t port;
-    char dir[] = "/tmp/sbkit-XXXXXX", endpoint[64], names[1024] = "web.socket";
-    int given[8] = { listen_at("127.0.0.1", &port) };
-    ino_t number = number_of(given[0]);
-
-    (void)state;
-    assert_non_null(mkdtemp(dir));
-    open_manager(&m);
-    format_text(endpoint, sizeof(endpoint), "web=127.0.0.1:%u,hold_max=0", port);
-    struct kit_process *p = start_by_manager(&m, dir, given, 1, names, endpoint);
-    serve_as_manager(&m, s, &n, "READY=1");
-    close(given[0]);
-    assert_int_equal(n, 1);
-    assert_int_equal(strncmp(s[0].name, "listener/web/", 13), 0);
-    assert_int_equal(number_of(s[0].fd), number);
-    sockbroker_socket sock = kit_connect(NULL, "127.0.0.1", port);
-    kit_process_kill(p);
-    p = start_by_manager(&m, dir, &s[0].fd, 1, s[0].name, endpoint);
-    serve_as_manager(&m, s, &n, "READY=1");
-    assert_int_equal(n, 1); /* it knows that this one is there */
-    struct kit_broker b = { .process = p };
-    format_text(b.dir, sizeof(b.dir), "%s", dir);
-    struct kit_process *w = kit_worker_start(&b, "w", "hello", NULL);
-    assert_int_equal(fault_answers_by(&sock, 1, "w"), 1);
-    kit_worker_stop(w);
-    assert_int_equal(kit_run((const char *const[]){ "pause", "web", "--dir", dir, NULL }, NULL, 0), 0);
-    serve_as_manager(&m, s, &n, "FDNAME=paused/web");
-    assert_int_equal(n, 2);
-    kit_process_ask_end(p);
-    serve_as_manager(&m, s, &n, "STOPPING=1"); /* a pause does not outlive an ordered stop */
-    assert_int_equal(kit_process_wait(p), 0);
-    assert_int_equal(n, 1); /* a restart of the service finds it there */
-    kit_process_free(p);
-    close(s[0].fd);
-    close_manager(&m);
-    format_text(names, sizeof(names), "%s/lock", dir);
-    unlink(names);
-    rmdir(dir);
-}
-
-/* The store does not forget by itself what the new broker does not have any more, nor does it want a thing twice. */
-static void upgrade_goes_on_with_the_descriptor_store(void **state)
-{
-    static const char both[] = "endpoint stays { address = \"[::]:0\" }\nendpoint goes { address = \"[::]:0\" }\n";
-    static const char one[] = "endpoint stays { address = \"[::]:0\" }\n";
-    struct manager m;
-    struct stored s[16];
-    unsigned n = 0;
-    struct file f = { "/tmp/sbkit-conf-XXXXXX" };
-
-    (void)state;
-    close(mkstemp(f.path));
-    write_file(&f, both);
-    open_manager(&m);
-    struct kit_broker *b = kit_broker_launch(
-        &(struct kit_start){ .args = { "--config", f.path, "--set", "keeper=systemd" }, .env = { m.variable } });
-    serve_as_manager(&m, s, &n, "READY=1");
-    assert_int_equal(n, 2);
-    uint16_t stays = kit_broker_port(b, "stays"), goes = kit_broker_port(b, "goes");
-    write_file(&f, one);
-    struct kit_process *command = kit_upgrade_start(b, NULL);
-    serve_as_manager(&m, s, &n, "MAINPID=");
-    assert_int_equal(kit_process_wait(command), 0);
-    kit_process_free(command);
-    kit_upgrade_follow(b, 0);
-    assert_int_equal(n, 1);
-    assert_int_equal(strncmp(s[0].name, "listener/stays/", 15), 0);
-    assert_int_equal(net_port(s[0].fd), stays);
-    kit_until(is_refused("127.0.0.1", goes));
-    command = kit_upgrade_start(b, NULL); /* as it is */
-    serve_as_manager(&m, s, &n, "MAINPID=");
-    assert_int_equal(kit_process_wait(command), 0);
-    kit_process_free(command);
-    kit_upgrade_follow(b, 0);
-    assert_int_equal(n, 1);
-    assert_int_equal(kit_broker_port(b, "stays"), stays);
-    kit_broker_stop(b);
-    serve_as_manager(&m, s, &n, "STOPPING=1");
-    assert_int_equal(n, 1);
-    close(s[0].fd);
-    close_manager(&m);
-    unlink(f.path);
-}
-
-/* The keeper takes them too: by the endpoint's name, and by any other for who asks for just that address. What nobody asks for
- * is closed. */
-static void activated_sockets_are_adopted(void **state)
-{
-    uint16_t ports[3];
-    int given[3] = { listen_at("127.0.0.1", &ports[0]), listen_at("::1", &ports[1]), listen_at("127.0.0.1", &ports[2]) };
-    ino_t numbers[2] = { number_of(given[0]), number_of(given[1]) };
-    struct kinds kinds;
-    char dir[] = "/tmp/sbkit-XXXXXX", order[1024], path[64];
-
-    (void)state;
-    assert_non_null(mkdtemp(dir));
-    format_text(order, sizeof(order),
-                "LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES=web:unknown:unknown exec " SB_BROKER_EXE
-                " serve --dir %s --endpoint web=127.0.0.1:0 --endpoint other=[::1]:%u",
-                dir, ports[1]);
-    struct kit_process *p =
-        kit_process_start("broker", "/bin/sh", &(struct kit_start){ .args = { "-c", order }, .give = given, .n_give = 3 });
-    struct kit_broker b = { .process = p };
-    format_text(b.dir, sizeof(b.dir), "%s", dir);
-    kit_process_wait_log(p, "event=ready");
-    for (unsigned i = 0; i < 3; i++)
-        close(given[i]);
-    assert_int_equal(kit_broker_port(&b, "web"), ports[0]);
-    assert_int_equal(kit_broker_port(&b, "other"), ports[1]);
-    kit_until(is_refused("127.0.0.1", ports[2]));
-    kit_keeper_crash(&b);
-    assert_int_equal(kit_broker_port(&b, "web"), ports[0]);
-    look_at_descriptors(p->pid, &kinds);
-    assert_int_equal(count_kind(&kinds, "socket"), 1 + 2);
-    (void)numbers;
-    kit_process_ask_end(p);
-    assert_int_equal(kit_process_wait(p), 0);
-    kit_process_free(p);
-    format_text(path, sizeof(path), "%s/lock", dir);
-    unlink(path);
-    rmdir(dir);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, kit_setup, kit_teardown)
@@ -1059,12 +578,6 @@ int main(int argc, char **argv)
         TEST(upgrade_to_no_broker_ends_with_the_old_one),
         TEST(upgrade_meanwhile_a_stop_reaches_the_new_one),
         TEST(both_have_exactly_their_descriptors),
-        TEST(changed_configuration_gets_just_what_it_asks_for),
-        TEST(removed_and_added_endpoints_are_kept_as_they_are),
-        TEST(broken_configuration_is_tried_again),
-        TEST(descriptor_store_does_the_keepers_job),
-        cmocka_unit_test_setup_teardown(upgrade_goes_on_with_the_descriptor_store, kit_upgrade_setup, kit_upgrade_teardown),
-        TEST(activated_sockets_are_adopted),
     };
 
     return kit_main(tests, argc, argv);

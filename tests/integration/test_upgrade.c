@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "tests/support/fault.h"
 #include "tests/support/format.h"
 #include "tests/support/net.h"
+#include "tests/support/kit_kinds.h"
 #include "tests/support/kit_upgrade.h"
 
 #define OUTPUT 2048
@@ -562,16 +562,6 @@ static void a_stop_of_the_old_leaves_the_new(void **state)
 
 /* ---- another configuration (F58) ---- */
 
-static bool is_refused(uint16_t port)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool refused = connect(sock, (struct sockaddr *)&at, sizeof(at)) < 0 && errno == ECONNREFUSED;
-
-    kit_close(&sock);
-    return refused;
-}
-
 static void sockets_follow_the_configuration(void **state)
 {
     char path[64], text[512];
@@ -592,7 +582,7 @@ static void sockets_follow_the_configuration(void **state)
     write_file(path, text, 0600);
     kit_upgrade(b);
     assert_true(inode && kit_listener_number(AF_INET6, stays) == inode);
-    kit_until(is_refused(goes));
+    kit_until(kit_is_refused("127.0.0.1", goes));
     struct kit_process *late = kit_worker_start(b, "w2", "hello", &(struct kit_start){ .args = { "--endpoint", "comes" } });
     kit_broker_wait_worker(b, "w2", "ready");
     kit_read_only_answer(kit_connect(NULL, "127.0.0.1", stays), &a);
@@ -795,54 +785,22 @@ static void datagrams_wait_for_their_worker(void **state)
 
 /* ---- what is left behind ---- */
 
-static int compare_words(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-/* What the descriptors of a process are, without the numbers in them, in order of their names. */
-static void describe_descriptors(pid_t pid, char *out, size_t room)
-{
-    char words[256][64], path[64];
-    size_t n = 0, at = 0;
-
-    format_text(path, sizeof(path), "/proc/%d/fd", (int)pid);
-    DIR *dir = opendir(path);
-    for (struct dirent *e = dir ? readdir(dir) : NULL; e && n < 256; e = readdir(dir)) {
-        ssize_t len = e->d_name[0] == '.' ? -1 : readlinkat(dirfd(dir), e->d_name, words[n], sizeof(words[0]) - 1);
-
-        if (len < 0)
-            continue;
-        words[n][len] = '\0';
-        char *number = strstr(words[n], ":[");
-        if (number && strncmp(words[n], "anon_inode", 10))
-            *number = '\0';
-        n++;
-    }
-    if (dir)
-        closedir(dir);
-    qsort(words, n, sizeof(words[0]), compare_words);
-    out[0] = '\0';
-    for (size_t i = 0; i < n && at < room; i++)
-        at += format_text(out + at, room - at, "%s\n", words[i]);
-}
-
 /* F60, F61 */
 static void the_new_broker_has_exactly_what_the_old_one_had(void **state)
 {
-    static char before[8192], after[8192];
+    static struct kit_kinds before, after;
     struct kit_broker *b = start("web=[::]:0");
     char path[192];
     unsigned n = 0;
 
     (void)state;
-    describe_descriptors(b->process->pid, before, sizeof(before));
+    kit_kinds_of(b->process->pid, &before);
     for (unsigned i = 0; i < 3; i++) {
         kit_upgrade(b);
         kit_broker_wait_idle_fds(b);
     }
-    describe_descriptors(b->process->pid, after, sizeof(after));
-    assert_string_equal(after, before);
+    kit_kinds_of(b->process->pid, &after);
+    kit_kinds_check_same(&before, &after);
     DIR *dir = opendir(b->dir);
     for (struct dirent *e = readdir(dir); e; e = readdir(dir))
         n += e->d_name[0] != '.';
