@@ -46,11 +46,20 @@ static bool fold_path(const char *path, char *folded_out, size_t size)
            sb_utf_narrow(lower, folded_out, size);
 }
 
+static bool is_one_of(WELL_KNOWN_SID_TYPE kind)
+{
+    uint8_t sid[SECURITY_MAX_SID_SIZE];
+    DWORD size = sizeof(sid);
+    BOOL is_member = FALSE;
+
+    return CreateWellKnownSid(kind, NULL, sid, &size) && CheckTokenMembership(NULL, sid, &is_member) && is_member;
+}
+
+/* SERVICE is who was logged on as one, which SYSTEM never is. The session tells nothing: shells over SSH run in session 0, too.
+ */
 static bool is_service(void)
 {
-    DWORD session = 1;
-
-    return ProcessIdToSessionId(GetCurrentProcessId(), &session) && session == 0; /* only services run there */
+    return is_one_of(WinServiceSid) || is_one_of(WinLocalSystemSid);
 }
 
 static void default_name(char *name_out, size_t size)
