@@ -24,22 +24,12 @@ void share_finish(struct kit_broker *b)
     kit_broker_stop(b);
 }
 
-/* One that nobody listens on: bound, so that it stays so. */
-static sockbroker_socket hold_port(int family, uint16_t *port_out)
-{
-    sockbroker_socket sock = net_open_bound(family == AF_INET ? "0.0.0.0" : "::", 0, SOCK_STREAM);
-
-    assert_int_equal(listen(sock, 1), 0);
-    *port_out = net_port(sock);
-    return sock;
-}
-
 void share_check_all_or_nothing(const char *mode, int taken_family)
 {
     struct kit_config c;
     char text[256];
     uint16_t port;
-    sockbroker_socket taken = hold_port(taken_family, &port);
+    sockbroker_socket taken = kit_listen_apart(taken_family == AF_INET ? "0.0.0.0" : "::", &port);
     const char *free_address = taken_family == AF_INET ? "::1" : "127.0.0.1";
 
     kit_config_open(&c, "endpoint web { address = \"[::]:0\" }\n");

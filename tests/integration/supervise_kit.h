@@ -10,8 +10,8 @@
 
 #define OUTPUT 4096
 #define WORKER SB_WORKER_EXE, "--spawned", "--mode"
-#define ENDS_AT_ONCE SB_WORKER_EXE, "--no-such-option"                               /* with 2 */
-#define IS_NEVER_READY SB_WORKER_EXE, "--spawned", "--wait", "--dir", "nobody-there" /* ends when it is asked to */
+#define ENDS_AT_ONCE SB_WORKER_EXE, "--no-such-option"                                /* with 2 */
+#define IS_NEVER_READY SB_WORKER_EXE, "--spawned", "--wait", "--dir", "/nobody/there" /* ends when it is asked to */
 
 int supervise_setup(void **state);
 int supervise_teardown(void **state);

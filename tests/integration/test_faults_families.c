@@ -3,7 +3,6 @@
 
 #include "tests/support/fault.h"
 #include "tests/support/format.h"
-#include "tests/support/kit_deposit.h"
 #include "tests/support/net.h"
 
 static struct kit_broker *start(const char *endpoint, const char *env)
@@ -91,7 +90,7 @@ static void port_taken_on_one_family_names_it_and_binds_nothing(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint16_t port;
-        sockbroker_socket sock = kit_listen(cases[i].taken, &port);
+        sockbroker_socket sock = kit_listen_apart(cases[i].taken, &port);
         char endpoint[96], text[64];
 
         format_text(endpoint, sizeof(endpoint), "web=[::]:%u,family=%s", port, cases[i].family);

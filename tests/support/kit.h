@@ -303,6 +303,8 @@ void kit_read_answer(sockbroker_socket sock, struct kit_answer *answer_out);
 void kit_read_only_answer(sockbroker_socket sock, struct kit_answer *answer_out);
 /* Closes with a reset, so that no port stays in TIME_WAIT. */
 void kit_close(sockbroker_socket *sock);
+/* Listens there, at a port that the other family has free and that no system gives by itself: other tests run meanwhile. */
+sockbroker_socket kit_listen_apart(const char *host, uint16_t *port_out);
 /* Nobody listens there. */
 bool kit_is_refused(const char *host, uint16_t port);
 /* True when nothing comes within ms. */

@@ -1,8 +1,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/thread.h"
 #include "tests/support/kit.h"
 #include "tests/support/net.h"
+
+#define APART_FIRST 12000u /* below what Linux (32768) and Windows (49152) give by themselves */
+#define APART_N 16000u
 
 bool kit_answer_parse(const char *line, struct kit_answer *answer_out)
 {
@@ -35,6 +39,32 @@ sockbroker_socket kit_connect(const char *from, const char *to, uint16_t port)
         kit_fail("connect to %s port %u: %s", to, port, net_error_text());
     }
     return sock;
+}
+
+static bool is_free(const char *host, uint16_t port)
+{
+    sockbroker_socket sock = net_open_bound(host, port, SOCK_STREAM);
+    bool is_ours = sock != SOCKBROKER_SOCKET_NONE;
+
+    net_close(&sock);
+    return is_ours;
+}
+
+sockbroker_socket kit_listen_apart(const char *host, uint16_t *port_out)
+{
+    static unsigned n_asked;
+    const char *other = strchr(host, ':') ? "0.0.0.0" : "::";
+
+    for (unsigned tries = 0; tries < APART_N; tries++) {
+        uint16_t port = (uint16_t)(APART_FIRST + (sb_process_id() * 16 + n_asked++) % APART_N);
+        sockbroker_socket sock = is_free(other, port) ? net_open_bound(host, port, SOCK_STREAM) : SOCKBROKER_SOCKET_NONE;
+
+        *port_out = port;
+        if (sock != SOCKBROKER_SOCKET_NONE && !listen(sock, 64))
+            return sock;
+        net_close(&sock);
+    }
+    kit_fail("no port that both families have free");
 }
 
 bool kit_is_refused(const char *host, uint16_t port)
