@@ -124,15 +124,16 @@ static void restart_of_a_worker_that_could_not_be_started(void **state)
 
 static void restart_of_a_worker_that_is_not_ready_in_time(void **state)
 {
-    struct kit_broker *b = start(
-        &(struct kit_start){ .args = { "--endpoint", "web=[::]:0", "--set", "ready_ms=100", "--set", "term_ms=2000", "--set",
-                                       "restart_delay_ms=10", "--set", "restart_max=2", "--", IS_NEVER_READY } });
+    struct kit_broker *b = start(&(struct kit_start){
+        .args = { "--endpoint", "web=[::]:0", "--set", "ready_ms=100", "--set", can_ask ? "term_ms=60000" : "term_ms=200",
+                  "--set", "restart_delay_ms=10", "--set", "restart_max=2", "--", IS_NEVER_READY } });
 
     (void)state;
     kit_broker_wait_log(b, "event=worker_given_up");
     assert_int_equal(kit_process_count_log(b->process, "event=worker_not_ready worker=workers-1-1 after_ms=100"), 3);
     assert_int_equal(kit_process_count_log(b->process, "event=worker_told_to_end worker=workers-1-1"), 3);
     assert_int_equal(kit_process_count_log(b->process, "event=worker_ended worker=workers-1-1"), 3);
+    assert_int_equal(kit_process_count_log(b->process, "event=worker_killed worker=workers-1-1"), can_ask ? 0 : 3);
     kit_broker_stop(b);
 }
 
