@@ -1,4 +1,8 @@
 /* `sockbroker connect`, what is true on POSIX alone, or cannot be seen on Wine. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "tests/integration/connect_kit.h"
 #include "tests/support/format.h"
 #include "tests/support/kit_deposit.h"
@@ -46,11 +50,25 @@ static void output_that_nobody_reads_ends_it_at_once(void **state)
     connect_kit_finish(b);
 }
 
+/* A directory without anything in it; that of a broker which has gone: test_connect.c. */
+static void without_a_broker_the_exit_code_is_3(void **state)
+{
+    char dir[] = "/tmp/sbconnect-XXXXXX", output[512];
+    const char *const args[] = { "connect", "::1", "80", "--dir", dir, NULL };
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(kit_run(args, output, sizeof(output)), 3);
+    assert_non_null(strstr(output, dir));
+    assert_int_equal(rmdir(dir), 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reset_of_the_peer_is_a_failure, kit_setup, kit_teardown),
         cmocka_unit_test_setup_teardown(output_that_nobody_reads_ends_it_at_once, kit_setup, kit_teardown),
+        cmocka_unit_test_setup_teardown(without_a_broker_the_exit_code_is_3, kit_setup, kit_teardown),
     };
 
     return kit_main(tests, argc, argv);
